@@ -1,0 +1,250 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// A law over the vocabulary, dense (one weight per token) or sparse (survivors of a truncation, sorted by id), with its
+// mass. Weights need not be normalised: every consumer divides by `mass()` or, better, compares without dividing.
+// The scalar is float or double in production; any exact ordered field (a rational) works in proofs.
+#ifndef DECANT_CORE_DISTRIBUTION_HPP
+#define DECANT_CORE_DISTRIBUTION_HPP
+
+#include <decant/core/error.hpp>
+#include <decant/core/types.hpp>
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <type_traits>
+#include <vector>
+
+namespace decant::inline DECANT_ABI {
+
+/// The type in which weights of scalar `Real` are summed and compared: double for float, `Real` itself otherwise.
+template <class Real>
+using mass_t = std::conditional_t<std::is_same_v<Real, float>, double, Real>;
+
+/// A scalar as double, for logarithms, statistics and printing. An exact scalar provides `double to_double(x)`.
+template <class Real>
+[[nodiscard]] double as_double(const Real& value) {
+  if constexpr (std::is_arithmetic_v<Real>) {
+    return static_cast<double>(value);
+  } else {
+    return to_double(value);
+  }
+}
+
+/// One entry of a law.
+template <class Real>
+struct weighted_token {
+  token id;
+  Real weight;
+};
+
+/// Non-owning view of a law; cheap to copy, valid as long as the distribution behind it is unchanged.
+template <class Real>
+class distribution_view {
+ public:
+  using value_type = Real;
+
+  distribution_view() = default;
+  /// Dense: weight i belongs to token i.
+  distribution_view(std::span<const Real> weights, mass_t<Real> mass)
+      : weights_(weights.data()), size_(weights.size()), vocab_size_(weights.size()), mass_(mass) {}
+  /// Sparse: ids ascending, one weight each.
+  distribution_view(token_span ids, std::span<const Real> weights, std::size_t vocab_size, mass_t<Real> mass)
+      : ids_(ids.data()),
+        weights_(weights.data()),
+        size_(ids.size()),
+        vocab_size_(vocab_size),
+        mass_(mass),
+        sparse_(true) {}
+
+  [[nodiscard]] bool sparse() const noexcept { return sparse_; }
+  /// Number of stored entries: the vocabulary size when dense, the number of survivors when sparse.
+  [[nodiscard]] std::size_t size() const noexcept { return size_; }
+  [[nodiscard]] std::size_t vocab_size() const noexcept { return vocab_size_; }
+  /// Sum of the weights.
+  [[nodiscard]] const mass_t<Real>& mass() const noexcept { return mass_; }
+  [[nodiscard]] token id(std::size_t entry) const noexcept { return sparse_ ? ids_[entry] : static_cast<token>(entry); }
+  [[nodiscard]] const Real& weight(std::size_t entry) const noexcept { return weights_[entry]; }
+  /// The stored ids; empty when dense.
+  [[nodiscard]] token_span ids() const noexcept { return {ids_, sparse_ ? size_ : 0}; }
+  [[nodiscard]] std::span<const Real> weights() const noexcept { return {weights_, size_}; }
+
+  /// Weight of a token, 0 for one that is not stored or not in the vocabulary. O(1) dense, O(log size) sparse.
+  [[nodiscard]] Real weight_of(token id) const noexcept {
+    if (id < 0 || index(id) >= vocab_size_) return Real(0);
+    if (!sparse_) return weights_[index(id)];
+    const token* end = ids_ + size_;
+    const token* found = std::lower_bound(ids_, end, id);
+    return found != end && *found == id ? weights_[found - ids_] : Real(0);
+  }
+
+  /// Probability of a token as double.
+  [[nodiscard]] double probability(token id) const { return as_double(weight_of(id)) / as_double(mass_); }
+
+ private:
+  const token* ids_ = nullptr;
+  const Real* weights_ = nullptr;
+  std::size_t size_ = 0;
+  std::size_t vocab_size_ = 0;
+  mass_t<Real> mass_{0};
+  bool sparse_ = false;
+};
+
+/// Owner of a law. Its buffers are reused: after warm-up no member allocates.
+template <class Real>
+class distribution {
+ public:
+  using value_type = Real;
+
+  distribution() = default;
+
+  operator distribution_view<Real>() const noexcept { return view(); }  // NOLINT(google-explicit-constructor)
+  [[nodiscard]] distribution_view<Real> view() const noexcept {
+    const std::span<const Real> weights(weights_.data(), weights_.size());
+    return sparse_ ? distribution_view<Real>(ids_, weights, vocab_size_, mass_)
+                   : distribution_view<Real>(weights, mass_);
+  }
+
+  /// Starts a dense law and hands out its weights, to be written in full and then closed with `finish()`.
+  [[nodiscard]] std::span<Real> begin_dense(std::size_t vocab_size) {
+    ids_.clear();
+    weights_.resize(vocab_size);
+    vocab_size_ = vocab_size;
+    sparse_ = false;
+    return weights_;
+  }
+  /// Starts an empty sparse law; entries follow with `push` in ascending id order, then `finish()`.
+  void begin_sparse(std::size_t vocab_size) {
+    ids_.clear();
+    weights_.clear();
+    make_room(std::min(vocab_size, usual_survivors));
+    vocab_size_ = vocab_size;
+    sparse_ = true;
+  }
+  void push(token id, const Real& weight) {
+    DECANT_PRECONDITION(sparse_ && (ids_.empty() || ids_.back() < id));
+    ids_.push_back(id);
+    weights_.push_back(weight);
+  }
+  /// Computes the mass. `row_empty` when it is zero, `row_not_finite` when it is NaN or infinite.
+  [[nodiscard]] error_code finish() {
+    mass_ = mass_t<Real>(0);
+    for (const Real& weight : weights_) mass_ += static_cast<mass_t<Real>>(weight);
+    return check_mass();
+  }
+  /// As `finish()`, with a mass the caller has already summed.
+  [[nodiscard]] error_code finish(mass_t<Real> mass) {
+    mass_ = mass;
+    return check_mass();
+  }
+
+  void assign(distribution_view<Real> other) {
+    if (other.sparse()) make_room(std::max(other.size(), std::min(other.vocab_size(), usual_survivors)));
+    ids_.assign(other.ids().begin(), other.ids().end());
+    weights_.assign(other.weights().begin(), other.weights().end());
+    vocab_size_ = other.vocab_size();
+    mass_ = other.mass();
+    sparse_ = other.sparse();
+  }
+  /// All mass on one token.
+  void assign_one_hot(token id, std::size_t vocab_size) {
+    begin_sparse(vocab_size);
+    push(id, Real(1));
+    mass_ = mass_t<Real>(1);
+  }
+
+ private:
+  /// Room that every sparse law gets at once: laws of the usual truncations then never grow, and a node that sees its
+  /// first wide law in a late step does not allocate there.
+  static constexpr std::size_t usual_survivors = 256;
+
+  void make_room(std::size_t entries) {
+    if (entries <= ids_.capacity()) return;
+    const std::size_t room = std::max(entries, 2 * ids_.capacity());
+    ids_.reserve(room);
+    weights_.reserve(room);
+  }
+
+  [[nodiscard]] error_code check_mass() const {
+    if constexpr (std::is_floating_point_v<Real>) {
+      if (!(mass_ <= std::numeric_limits<mass_t<Real>>::max())) return error_code::row_not_finite;
+    }
+    return mass_ > mass_t<Real>(0) ? error_code::none : error_code::row_empty;
+  }
+
+  std::vector<token> ids_;
+  std::vector<Real> weights_;
+  std::size_t vocab_size_ = 0;
+  mass_t<Real> mass_{0};
+  bool sparse_ = false;
+};
+
+/// Walks two laws in ascending id order and calls `visit(id, weight in a, weight in b)` for every id stored in either.
+template <class Real, class Visit>
+void for_each_pair(distribution_view<Real> a, distribution_view<Real> b, Visit&& visit) {
+  const Real zero(0);
+  std::size_t i = 0;
+  std::size_t j = 0;
+  while (i < a.size() || j < b.size()) {
+    const token id_a = i < a.size() ? a.id(i) : std::numeric_limits<token>::max();
+    const token id_b = j < b.size() ? b.id(j) : std::numeric_limits<token>::max();
+    const token id = std::min(id_a, id_b);
+    visit(id, id_a == id ? a.weight(i) : zero, id_b == id ? b.weight(j) : zero);
+    i += id_a == id;
+    j += id_b == id;
+  }
+}
+
+/// The token of largest weight; the lowest id among equals. `no_token` for a law without entries.
+template <class Real>
+[[nodiscard]] token argmax(distribution_view<Real> law) {
+  token best = no_token;
+  Real best_weight(0);
+  for (std::size_t i = 0; i < law.size(); ++i) {
+    if (best != no_token && !(best_weight < law.weight(i))) continue;
+    best = law.id(i);
+    best_weight = law.weight(i);
+  }
+  return best;
+}
+
+/// Shannon entropy in nats.
+template <class Real>
+[[nodiscard]] double entropy(distribution_view<Real> law) {
+  const double mass = as_double(law.mass());
+  double sum = 0;
+  for (std::size_t i = 0; i < law.size(); ++i) {
+    const double p = as_double(law.weight(i)) / mass;
+    if (p > 0) sum -= p * std::log(p);
+  }
+  return sum;
+}
+
+/// Total variation distance, half the L1 distance of the normalised laws; in the scalar's own arithmetic, so 0 is exact
+/// for exact scalars.
+template <class Real>
+[[nodiscard]] mass_t<Real> total_variation(distribution_view<Real> a, distribution_view<Real> b) {
+  using mass = mass_t<Real>;
+  mass sum(0);
+  for_each_pair(a, b, [&](token, const Real& x, const Real& y) {
+    const mass difference = static_cast<mass>(x) / a.mass() - static_cast<mass>(y) / b.mass();
+    sum += difference < mass(0) ? mass(0) - difference : difference;
+  });
+  return sum / mass(2);
+}
+
+/// Kullback-Leibler divergence of `b` from `a` in nats; infinite when `a` has mass where `b` has none.
+template <class Real>
+[[nodiscard]] double kl_divergence(distribution_view<Real> a, distribution_view<Real> b) {
+  double sum = 0;
+  for_each_pair(a, b, [&](token, const Real& x, const Real& y) {
+    const double p = as_double(x) / as_double(a.mass());
+    const double q = as_double(y) / as_double(b.mass());
+    if (p > 0) sum += q > 0 ? p * std::log(p / q) : std::numeric_limits<double>::infinity();
+  });
+  return sum;
+}
+
+}  // namespace decant::inline DECANT_ABI
+
+#endif
