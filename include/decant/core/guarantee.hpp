@@ -72,9 +72,9 @@ enum class pairing_verdict : std::uint8_t { fits, law_was_broken, tokens_were_no
   return pairing_verdict::fits;
 }
 
-#define DECANT_SAYS_LAW_WAS_BROKEN                                                                               \
-  "the tree was pruned, re-ranked or filtered after sampling (or its drafter is type-erased), so its edge laws " \
-  "cannot be relied on; verify it with match"
+#define DECANT_SAYS_LAW_WAS_BROKEN                                                                       \
+  "the sampled tree was pruned, re-ranked or type-erased: its edge laws cannot be relied on; verify it " \
+  "with match"
 #define DECANT_SAYS_TOKENS_WERE_NOT_DRAWN \
   "the draft tokens were chosen, not drawn, so a p/q test would be biased or wasteful; verify them with match"
 #define DECANT_SAYS_TREE_IS_NO_CHAIN \
