@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// The umbrella: everything that needs no optional dependency. Careful users include the headers they need; each of them
+// stands alone. Not in here, because of what they cost or need: decode/steady_clock.hpp (<chrono>), proof/, reference/.
+#ifndef DECANT_DECANT_HPP
+#define DECANT_DECANT_HPP
+
+// core
+#include <decant/config.hpp>
+#include <decant/core/chance.hpp>
+#include <decant/core/distribution.hpp>
+#include <decant/core/error.hpp>
+#include <decant/core/guarantee.hpp>
+#include <decant/core/json_writer.hpp>
+#include <decant/core/philox.hpp>
+#include <decant/core/recording_chance.hpp>
+#include <decant/core/residual.hpp>
+#include <decant/core/rows.hpp>
+#include <decant/core/statistics.hpp>
+#include <decant/core/token_draft.hpp>
+#include <decant/core/token_tree.hpp>
+#include <decant/core/types.hpp>
+#include <decant/version.hpp>
+
+// sample
+#include <decant/sample/any_sampler.hpp>
+#include <decant/sample/log_probabilities.hpp>
+#include <decant/sample/logit_bias.hpp>
+#include <decant/sample/min_p.hpp>
+#include <decant/sample/node_laws.hpp>
+#include <decant/sample/penalties.hpp>
+#include <decant/sample/presets.hpp>
+#include <decant/sample/sampler.hpp>
+#include <decant/sample/temperature.hpp>
+#include <decant/sample/top_k.hpp>
+#include <decant/sample/top_p.hpp>
+
+// draft
+#include <decant/draft/any_drafter.hpp>
+#include <decant/draft/drafter.hpp>
+#include <decant/draft/guided_drafter.hpp>
+#include <decant/draft/model_drafter.hpp>
+#include <decant/draft/no_drafter.hpp>
+#include <decant/draft/prompt_lookup.hpp>
+
+// tree
+#include <decant/tree/any_builder.hpp>
+#include <decant/tree/builder.hpp>
+#include <decant/tree/chain.hpp>
+#include <decant/tree/children.hpp>
+#include <decant/tree/layout.hpp>
+#include <decant/tree/merge.hpp>
+#include <decant/tree/prune.hpp>
+#include <decant/tree/static_paths.hpp>
+#include <decant/tree/static_widths.hpp>
+
+// verify
+#include <decant/verify/any_verifier.hpp>
+#include <decant/verify/greedy.hpp>
+#include <decant/verify/match.hpp>
+#include <decant/verify/recursive_rejection.hpp>
+#include <decant/verify/speculative_sampling.hpp>
+#include <decant/verify/typical_acceptance.hpp>
+#include <decant/verify/verifier.hpp>
+
+// decode
+#include <decant/decode/generate.hpp>
+#include <decant/decode/speculation.hpp>
+#include <decant/decode/stop_rules.hpp>
+#include <decant/decode/text_output.hpp>
+#include <decant/decode/trace.hpp>
+
+// model: the concept and toy models with known laws
+#include <decant/model/model.hpp>
+
+#endif
