@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#ifndef DECANT_REFERENCE_KERNELS_HPP
+#define DECANT_REFERENCE_KERNELS_HPP
+
+#include <decant/reference/cpu_features.hpp>
+#include <decant/reference/kernels_avx2.hpp>
+#include <decant/reference/kernels_scalar.hpp>
+
+namespace decant::inline DECANT_ABI::cpu {
+
+/// The kernels of an instruction set. Precondition: `runs(set)`.
+[[nodiscard]] inline const kernel_table& kernels_of(instruction_set set) noexcept {
+  DECANT_PRECONDITION(runs(set));
+#if DECANT_HAS_AVX2_KERNELS()
+  if (set == instruction_set::avx2) return avx2::kernels();
+#endif
+  static_cast<void>(set);
+  return scalar::kernels();
+}
+
+}  // namespace decant::inline DECANT_ABI::cpu
+
+#endif

@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// Eight floats in an AVX2 register; see lanes_scalar.hpp for the meaning of each operation.
+#ifndef DECANT_REFERENCE_LANES_AVX2_HPP
+#define DECANT_REFERENCE_LANES_AVX2_HPP
+
+#include <decant/reference/cpu_features.hpp>
+
+#if DECANT_HAS_AVX2_KERNELS()
+#include <immintrin.h>
+
+#include <cstddef>
+#include <cstdint>
+
+DECANT_AVX2_BEGIN
+namespace decant::inline DECANT_ABI::cpu::avx2 {
+
+inline constexpr std::size_t lane_count = 8;
+
+using lanes = __m256;
+
+[[nodiscard]] inline lanes splat(float x) noexcept { return _mm256_set1_ps(x); }
+[[nodiscard]] inline lanes load(const float* from) noexcept { return _mm256_loadu_ps(from); }
+[[nodiscard]] inline lanes load(const std::uint16_t* halves) noexcept {
+  return _mm256_cvtph_ps(_mm_loadu_si128(reinterpret_cast<const __m128i*>(halves)));
+}
+inline void store(float* to, lanes a) noexcept { _mm256_storeu_ps(to, a); }
+inline void store(std::uint16_t* halves, lanes a) noexcept {
+  _mm_storeu_si128(reinterpret_cast<__m128i*>(halves), _mm256_cvtps_ph(a, _MM_FROUND_TO_NEAREST_INT));
+}
+
+[[nodiscard]] inline lanes add(lanes a, lanes b) noexcept { return _mm256_add_ps(a, b); }
+[[nodiscard]] inline lanes subtract(lanes a, lanes b) noexcept { return _mm256_sub_ps(a, b); }
+[[nodiscard]] inline lanes multiply(lanes a, lanes b) noexcept { return _mm256_mul_ps(a, b); }
+[[nodiscard]] inline lanes divide(lanes a, lanes b) noexcept { return _mm256_div_ps(a, b); }
+[[nodiscard]] inline lanes fma(lanes a, lanes b, lanes c) noexcept { return _mm256_fmadd_ps(a, b, c); }
+[[nodiscard]] inline lanes maximum(lanes a, lanes b) noexcept { return _mm256_max_ps(a, b); }
+[[nodiscard]] inline lanes minimum(lanes a, lanes b) noexcept { return _mm256_min_ps(a, b); }
+[[nodiscard]] inline lanes zero_below(lanes a, lanes x, float limit) noexcept {
+  return _mm256_andnot_ps(_mm256_cmp_ps(x, _mm256_set1_ps(limit), _CMP_LT_OQ), a);
+}
+[[nodiscard]] inline lanes scale_exponent(lanes a, lanes n) noexcept {
+  const __m256i steps = _mm256_slli_epi32(_mm256_cvtps_epi32(n), 23);
+  return _mm256_castsi256_ps(_mm256_add_epi32(_mm256_castps_si256(a), steps));
+}
+[[nodiscard]] inline float sum(lanes a) noexcept {
+  const __m128 four = _mm_add_ps(_mm256_castps256_ps128(a), _mm256_extractf128_ps(a, 1));
+  const __m128 two = _mm_add_ps(four, _mm_movehl_ps(four, four));
+  return _mm_cvtss_f32(_mm_add_ss(two, _mm_shuffle_ps(two, two, 1)));
+}
+[[nodiscard]] inline float greatest(lanes a) noexcept {
+  const __m128 four = _mm_max_ps(_mm256_castps256_ps128(a), _mm256_extractf128_ps(a, 1));
+  const __m128 two = _mm_max_ps(four, _mm_movehl_ps(four, four));
+  return _mm_cvtss_f32(_mm_max_ss(two, _mm_shuffle_ps(two, two, 1)));
+}
+
+[[nodiscard]] inline double sum_of_squares(const float* x, std::size_t count) noexcept {
+  __m256d low = _mm256_setzero_pd();
+  __m256d high = _mm256_setzero_pd();
+  for (std::size_t i = 0; i < count; i += lane_count) {
+    const __m256d a = _mm256_cvtps_pd(_mm_loadu_ps(x + i));
+    const __m256d b = _mm256_cvtps_pd(_mm_loadu_ps(x + i + 4));
+    low = _mm256_fmadd_pd(a, a, low);
+    high = _mm256_fmadd_pd(b, b, high);
+  }
+  const __m256d four = _mm256_add_pd(low, high);
+  const __m128d two = _mm_add_pd(_mm256_castpd256_pd128(four), _mm256_extractf128_pd(four, 1));
+  return _mm_cvtsd_f64(_mm_add_sd(two, _mm_unpackhi_pd(two, two)));
+}
+
+inline void quantise_block(const float* x, std::int8_t* codes, float& scale, float& sum) noexcept {
+  const __m256i magnitude = _mm256_set1_epi32(0x7FFFFFFF);
+  __m256i greatest8 = _mm256_setzero_si256();
+  for (std::size_t i = 0; i < 32; i += lane_count) {
+    const __m256i bits = _mm256_and_si256(_mm256_castps_si256(_mm256_loadu_ps(x + i)), magnitude);
+    greatest8 = _mm256_max_epi32(greatest8, bits);
+  }
+  __m128i greatest4 = _mm_max_epi32(_mm256_castsi256_si128(greatest8), _mm256_extracti128_si256(greatest8, 1));
+  greatest4 = _mm_max_epi32(greatest4, _mm_shuffle_epi32(greatest4, 0x4E));
+  greatest4 = _mm_max_epi32(greatest4, _mm_shuffle_epi32(greatest4, 0xB1));
+  const float greatest = _mm_cvtss_f32(_mm_castsi128_ps(greatest4));
+  const bool finite = _mm_cvtsi128_si32(greatest4) < 0x7F800000;
+  const bool usable = finite && greatest > 1e-30F;
+  if (!usable) {
+    for (std::size_t i = 0; i < 32; ++i) codes[i] = 0;
+    scale = finite ? 0.0F : __builtin_nanf("");
+    sum = scale;
+    return;
+  }
+  const lanes inverse = _mm256_set1_ps(127.0F / greatest);
+  const auto code = [&](std::size_t i) { return _mm256_cvtps_epi32(_mm256_mul_ps(_mm256_loadu_ps(x + i), inverse)); };
+  const __m256i c0 = code(0);
+  const __m256i c1 = code(8);
+  const __m256i c2 = code(16);
+  const __m256i c3 = code(24);
+  const __m256i total8 = _mm256_add_epi32(_mm256_add_epi32(c0, c1), _mm256_add_epi32(c2, c3));
+  __m128i total = _mm_add_epi32(_mm256_castsi256_si128(total8), _mm256_extracti128_si256(total8, 1));
+  total = _mm_add_epi32(total, _mm_shuffle_epi32(total, 0x4E));
+  total = _mm_add_epi32(total, _mm_shuffle_epi32(total, 0xB1));
+  const __m256i bytes = _mm256_packs_epi16(_mm256_packs_epi32(c0, c1), _mm256_packs_epi32(c2, c3));
+  const __m256i in_order = _mm256_permutevar8x32_epi32(bytes, _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7));
+  _mm256_storeu_si256(reinterpret_cast<__m256i*>(codes), in_order);
+  scale = greatest / 127.0F;
+  sum = scale * static_cast<float>(_mm_cvtsi128_si32(total));
+}
+
+}  // namespace decant::inline DECANT_ABI::cpu::avx2
+DECANT_AVX2_END
+
+#endif
+#endif

@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// Eight floats in plain C++. Every operation is the same single IEEE operation per element as in lanes_avx2.hpp, so the
+// kernels that are written on lanes give the same bits on every instruction set.
+#ifndef DECANT_REFERENCE_LANES_SCALAR_HPP
+#define DECANT_REFERENCE_LANES_SCALAR_HPP
+
+#include <decant/reference/float16.hpp>
+
+#include <bit>
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+
+namespace decant::inline DECANT_ABI::cpu::scalar {
+
+inline constexpr std::size_t lane_count = 8;
+
+struct lanes {
+  float v[lane_count];
+};
+
+template <class Operation>
+[[nodiscard]] inline lanes each(const Operation& operation) noexcept {
+  lanes result;
+  for (std::size_t i = 0; i < lane_count; ++i) result.v[i] = operation(i);
+  return result;
+}
+
+[[nodiscard]] inline lanes splat(float x) noexcept {
+  return each([x](std::size_t) { return x; });
+}
+[[nodiscard]] inline lanes load(const float* from) noexcept {
+  return each([from](std::size_t i) { return from[i]; });
+}
+[[nodiscard]] inline lanes load(const std::uint16_t* halves) noexcept {
+  return each([halves](std::size_t i) { return half_to_float(halves[i]); });
+}
+inline void store(float* to, const lanes& a) noexcept {
+  for (std::size_t i = 0; i < lane_count; ++i) to[i] = a.v[i];
+}
+inline void store(std::uint16_t* halves, const lanes& a) noexcept {
+  for (std::size_t i = 0; i < lane_count; ++i) halves[i] = float_to_half(a.v[i]);
+}
+
+[[nodiscard]] inline lanes add(const lanes& a, const lanes& b) noexcept {
+  return each([&](std::size_t i) { return a.v[i] + b.v[i]; });
+}
+[[nodiscard]] inline lanes subtract(const lanes& a, const lanes& b) noexcept {
+  return each([&](std::size_t i) { return a.v[i] - b.v[i]; });
+}
+[[nodiscard]] inline lanes multiply(const lanes& a, const lanes& b) noexcept {
+  return each([&](std::size_t i) { return a.v[i] * b.v[i]; });
+}
+[[nodiscard]] inline lanes divide(const lanes& a, const lanes& b) noexcept {
+  return each([&](std::size_t i) { return a.v[i] / b.v[i]; });
+}
+/// a * b + c, rounded once.
+[[nodiscard]] inline lanes fma(const lanes& a, const lanes& b, const lanes& c) noexcept {
+  return each([&](std::size_t i) { return std::fma(a.v[i], b.v[i], c.v[i]); });
+}
+/// The greater of each pair; b where either is NaN.
+[[nodiscard]] inline lanes maximum(const lanes& a, const lanes& b) noexcept {
+  return each([&](std::size_t i) { return a.v[i] > b.v[i] ? a.v[i] : b.v[i]; });
+}
+/// The lesser of each pair; b where either is NaN.
+[[nodiscard]] inline lanes minimum(const lanes& a, const lanes& b) noexcept {
+  return each([&](std::size_t i) { return a.v[i] < b.v[i] ? a.v[i] : b.v[i]; });
+}
+/// a where x >= limit or x is NaN, else 0.
+[[nodiscard]] inline lanes zero_below(const lanes& a, const lanes& x, float limit) noexcept {
+  return each([&](std::size_t i) { return x.v[i] < limit ? 0.0F : a.v[i]; });
+}
+/// a * 2^n for integral n that keeps a normal result; adds to the exponent field.
+[[nodiscard]] inline lanes scale_exponent(const lanes& a, const lanes& n) noexcept {
+  return each([&](std::size_t i) {
+    const std::int32_t steps = n.v[i] == n.v[i] ? static_cast<std::int32_t>(n.v[i]) : 0;
+    return std::bit_cast<float>(std::bit_cast<std::uint32_t>(a.v[i]) + (static_cast<std::uint32_t>(steps) << 23));
+  });
+}
+[[nodiscard]] inline float sum(const lanes& a) noexcept {
+  return ((a.v[0] + a.v[4]) + (a.v[2] + a.v[6])) + ((a.v[1] + a.v[5]) + (a.v[3] + a.v[7]));
+}
+[[nodiscard]] inline float greatest(const lanes& a) noexcept {
+  float best = a.v[0];
+  for (const float x : a.v) best = x > best ? x : best;
+  return best;
+}
+
+/// Sum of squares in double, eight partial sums. `count` is a multiple of 8.
+[[nodiscard]] inline double sum_of_squares(const float* x, std::size_t count) noexcept {
+  double part[lane_count] = {};
+  for (std::size_t i = 0; i < count; ++i) part[i % lane_count] += static_cast<double>(x[i]) * static_cast<double>(x[i]);
+  return ((part[0] + part[4]) + (part[2] + part[6])) + ((part[1] + part[5]) + (part[3] + part[7]));
+}
+
+/// Quantises 32 floats to codes in [-127, 127] (ties to even) with x ~ scale * code. `sum` is scale * sum of codes.
+/// A block that holds NaN or infinity gets a NaN scale, so that it cannot pass for a finite one.
+inline void quantise_block(const float* x, std::int8_t* codes, float& scale, float& sum) noexcept {
+  std::uint32_t greatest_bits = 0;
+  for (std::size_t i = 0; i < 32; ++i) {
+    const std::uint32_t bits = std::bit_cast<std::uint32_t>(x[i]) & 0x7FFFFFFFU;
+    greatest_bits = bits > greatest_bits ? bits : greatest_bits;
+  }
+  const float greatest = std::bit_cast<float>(greatest_bits);
+  const bool finite = greatest_bits < 0x7F800000U;
+  const bool usable = finite && greatest > 1e-30F;
+  const float inverse = usable ? 127.0F / greatest : 0.0F;
+  std::int32_t total = 0;
+  for (std::size_t i = 0; i < 32; ++i) {
+    const auto code = usable ? static_cast<std::int32_t>(std::nearbyint(x[i] * inverse)) : 0;
+    codes[i] = static_cast<std::int8_t>(code);
+    total += code;
+  }
+  scale = usable ? greatest / 127.0F : finite ? 0.0F : std::bit_cast<float>(0x7FC00000U);
+  sum = scale * static_cast<float>(total);
+}
+
+}  // namespace decant::inline DECANT_ABI::cpu::scalar
+
+#endif

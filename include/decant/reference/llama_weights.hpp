@@ -1,0 +1,162 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// The weights of a llama-architecture file in compute layout.
+#ifndef DECANT_REFERENCE_LLAMA_WEIGHTS_HPP
+#define DECANT_REFERENCE_LLAMA_WEIGHTS_HPP
+
+#include <decant/reference/llama_config.hpp>
+#include <decant/reference/packed_matrix.hpp>
+
+#include <algorithm>
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+namespace decant::inline DECANT_ABI {
+
+/// y = W x + b; `bias` is empty or has a value for every row of the padded matrix.
+struct linear_layer {
+  packed_matrix weight;
+  aligned_buffer<float> bias;
+};
+
+struct llama_block {
+  aligned_buffer<float> attention_norm;  ///< padded with zeros to a multiple of 16
+  aligned_buffer<float> feed_norm;
+  linear_layer query;
+  linear_layer key;
+  linear_layer value;
+  linear_layer attention_output;
+  linear_layer gate;
+  linear_layer up;
+  linear_layer down;
+};
+
+struct llama_weights {
+  packed_matrix token_embedding;
+  std::vector<llama_block> blocks;
+  aligned_buffer<float> output_norm;
+  linear_layer output;               ///< empty when the output is tied to the token embedding
+  std::vector<float> rope_divisors;  ///< empty, or one per rotated pair
+
+  [[nodiscard]] bool is_tied() const noexcept { return output.weight.empty(); }
+};
+
+/// Copies the tensors of a file into a `llama_weights`. Every tensor of the graph must be there with its exact shape,
+/// and a tensor that the graph does not use is refused: it would mean another graph.
+class llama_loader {
+ public:
+  llama_loader(const gguf_file& file, const llama_config& config) noexcept : file_(file), config_(config) {}
+
+  /// Called with the number of tensors loaded so far, after each tensor.
+  template <class Progress>
+  [[nodiscard]] result<llama_weights> load(Progress&& progress) {
+    llama_weights weights;
+    const std::size_t width = config_.embedding;
+    if (auto r = matrix("token_embd", width, config_.vocabulary, weights.token_embedding); !r) return r.error();
+    if (auto r = vector("output_norm.weight", width, weights.output_norm); !r) return r.error();
+    if (file_.tensor("output.weight") != nullptr) {
+      if (auto r = linear("output", width, config_.vocabulary, weights.output); !r) return r.error();
+    }
+    if (auto r = divisors(weights.rope_divisors); !r) return r.error();
+    weights.blocks.resize(config_.layers);
+    for (std::size_t i = 0; i < config_.layers; ++i) {
+      if (auto r = load_block(i, weights.blocks[i]); !r) return r.error();
+      progress(used_);
+    }
+    if (auto r = check_all_used(); !r) return r.error();
+    return weights;
+  }
+
+ private:
+  [[nodiscard]] result<void> load_block(std::size_t i, llama_block& block) {
+    const std::string prefix = "blk." + std::to_string(i) + ".";
+    const std::size_t width = config_.embedding;
+    const std::size_t feed = config_.feed_forward;
+    if (auto r = vector(prefix + "attn_norm.weight", width, block.attention_norm); !r) return r;
+    if (auto r = vector(prefix + "ffn_norm.weight", width, block.feed_norm); !r) return r;
+    if (auto r = linear(prefix + "attn_q", width, config_.query_width(), block.query); !r) return r;
+    if (auto r = linear(prefix + "attn_k", width, config_.key_width(), block.key); !r) return r;
+    if (auto r = linear(prefix + "attn_v", width, config_.key_width(), block.value); !r) return r;
+    if (auto r = linear(prefix + "attn_output", config_.query_width(), width, block.attention_output); !r) return r;
+    if (auto r = linear(prefix + "ffn_gate", width, feed, block.gate); !r) return r;
+    if (auto r = linear(prefix + "ffn_up", width, feed, block.up); !r) return r;
+    return linear(prefix + "ffn_down", feed, width, block.down);
+  }
+
+  [[nodiscard]] result<void> linear(const std::string& name, std::size_t columns, std::size_t rows, linear_layer& out) {
+    if (auto r = matrix(name, columns, rows, out.weight); !r) return r;
+    const std::string bias = name + ".bias";
+    return file_.tensor(bias) == nullptr ? result<void>() : vector(bias, rows, out.bias);
+  }
+
+  [[nodiscard]] result<void> matrix(const std::string& name, std::size_t columns, std::size_t rows,
+                                    packed_matrix& out) {
+    const auto tensor = find(name + ".weight", columns, rows);
+    if (!tensor) return tensor.error();
+    result<packed_matrix> packed = packed_matrix::pack(**tensor);
+    if (!packed) return packed.error();
+    out = std::move(*packed);
+    return {};
+  }
+
+  [[nodiscard]] result<void> vector(const std::string& name, std::size_t size, aligned_buffer<float>& out) {
+    const auto tensor = find(name, size, 1);
+    if (!tensor) return tensor.error();
+    if (auto r = out.allocate(round_up(size, cpu::group_rows)); !r) return r;
+    return dequantise_finite(**tensor, {out.data(), size});
+  }
+
+  [[nodiscard]] result<void> divisors(std::vector<float>& out) {
+    constexpr const char* name = "rope_freqs.weight";
+    if (file_.tensor(name) == nullptr) return {};
+    const auto tensor = find(name, config_.head_size / 2, 1);
+    if (!tensor) return tensor.error();
+    out.resize(config_.head_size / 2);
+    if (auto r = dequantise_finite(**tensor, out); !r) return r;
+    const bool positive = std::all_of(out.begin(), out.end(), [](float f) { return f > 0; });
+    return positive ? result<void>()
+                    : result<void>(error{error_code::file_malformed, "rope_freqs.weight is not positive"});
+  }
+
+  [[nodiscard]] static result<void> dequantise_finite(const gguf_tensor& tensor, std::span<float> out) {
+    dequantise(tensor.type, tensor.bytes, out);
+    const bool finite = std::all_of(out.begin(), out.end(), [](float x) { return std::isfinite(x); });
+    if (!finite) return gguf_error(error_code::file_malformed, "a value is not finite in tensor: ", tensor.name);
+    return {};
+  }
+
+  [[nodiscard]] result<const gguf_tensor*> find(std::string_view name, std::size_t columns, std::size_t rows) {
+    const gguf_tensor* tensor = file_.tensor(name);
+    if (tensor == nullptr) return gguf_error(error_code::file_malformed, "tensor is missing: ", name);
+    const std::array<std::uint64_t, 4> expected{columns, rows, 1, 1};
+    if (tensor->dimensions != expected) return gguf_error(error_code::file_malformed, "wrong shape of tensor: ", name);
+    ++used_;
+    used_names_.push_back(tensor->name);
+    return tensor;
+  }
+
+  [[nodiscard]] result<void> check_all_used() {
+    if (used_ == file_.tensors().size()) return {};
+    std::sort(used_names_.begin(), used_names_.end());
+    for (const gguf_tensor& tensor : file_.tensors()) {
+      if (!std::binary_search(used_names_.begin(), used_names_.end(), tensor.name)) {
+        return gguf_error(error_code::unsupported, "a tensor that the llama graph does not know: ", tensor.name);
+      }
+    }
+    return {};
+  }
+
+  const gguf_file& file_;
+  const llama_config& config_;
+  std::size_t used_ = 0;
+  std::vector<std::string_view> used_names_;
+};
+
+}  // namespace decant::inline DECANT_ABI
+
+#endif
