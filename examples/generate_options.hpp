@@ -1,0 +1,170 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// The command line of `generate`.
+#ifndef DECANT_EXAMPLES_GENERATE_OPTIONS_HPP
+#define DECANT_EXAMPLES_GENERATE_OPTIONS_HPP
+
+#include <fmt/format.h>
+#include <CLI/CLI.hpp>
+
+#include <algorithm>
+#include <charconv>
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <cstdio>
+#include <limits>
+#include <optional>
+#include <string>
+#include <system_error>
+#include <thread>
+#include <vector>
+
+namespace generate_program {
+
+struct options {
+  std::string model;
+  std::optional<std::string> prompt;  ///< neither prompt nor file: standard input
+  std::optional<std::string> file;
+  bool chat = false;
+  std::optional<std::string> system;
+  std::string draft = "lookup";
+  std::int32_t draft_length = 7;
+  std::size_t tokens = 256;
+  float temperature = 0.0f;
+  std::int32_t top_k = 0;
+  float top_p = 1.0f;
+  float min_p = 0.0f;
+  std::uint64_t seed = 0;
+  std::size_t threads = std::clamp<std::size_t>(std::thread::hardware_concurrency(), 1, 8);
+  std::size_t context = 0;
+  std::vector<std::string> stops;
+  bool logprobs = false;
+  bool stats = false;
+  std::optional<std::string> trace;
+  bool compare = false;
+};
+
+/// Checks the text of a finite number between two bounds; the answer is empty, or what is wrong.
+class number_from {
+ public:
+  number_from(double low, double high) : low_(low), high_(high) {}
+
+  std::string operator()(const std::string& text) const {
+    double value = 0;
+    const bool is_number = CLI::detail::lexical_cast(text, value) && std::isfinite(value);
+    if (is_number && value >= low_ && value <= high_) return {};
+    return fmt::format("'{}' is not a number from {} to {}", text, low_, high_);
+  }
+
+ private:
+  double low_;
+  double high_;
+};
+
+/// The same for whole numbers.
+class whole_number_from {
+ public:
+  whole_number_from(std::uint64_t low, std::uint64_t high) : low_(low), high_(high) {}
+
+  std::string operator()(const std::string& text) const {
+    std::uint64_t value = 0;
+    const char* end = text.data() + text.size();
+    const auto read = std::from_chars(text.data(), end, value);
+    if (read.ec == std::errc() && read.ptr == end && value >= low_ && value <= high_) return {};
+    return fmt::format("'{}' is not a whole number from {} to {}", text, low_, high_);
+  }
+
+ private:
+  std::uint64_t low_;
+  std::uint64_t high_;
+};
+
+/// Declares every option; `chosen` holds the defaults and receives the values.
+inline void declare(CLI::App& app, options& chosen) {
+  constexpr std::uint64_t most_tokens = 1'000'000'000;
+  const auto number = [](double low, double high) { return CLI::Validator(number_from(low, high), ""); };
+  const auto whole = [](std::uint64_t low, std::uint64_t high) {
+    return CLI::Validator(whole_number_from(low, high), "");
+  };
+
+  app.add_option("--model", chosen.model, "GGUF file of a model of the llama architecture")
+      ->envname("DECANT_MODEL")
+      ->type_name("FILE");
+  auto* prompt = app.add_option("--prompt", chosen.prompt, "The prompt; without it and --file, standard input is read");
+  app.add_option("--file", chosen.file, "Read the prompt from a file")->type_name("FILE")->excludes(prompt);
+  auto* chat = app.add_flag("--chat", chosen.chat, "Put the prompt into the model's chat template");
+  app.add_option("--system", chosen.system, "System message of the chat")->needs(chat);
+
+  app.add_option("--draft", chosen.draft, "What drafts: none, or lookup (copies what followed the same words before)")
+      ->check(CLI::IsMember({"none", "lookup"}))
+      ->capture_default_str();
+  app.add_option("--draft-length", chosen.draft_length, "Most tokens drafted for one pass")
+      ->check(whole(1, 255))
+      ->capture_default_str();
+  app.add_flag("--compare", chosen.compare, "Then decode plainly, compare the texts, and show both speeds");
+
+  app.add_option("--tokens", chosen.tokens, "Most tokens to generate")
+      ->check(whole(1, most_tokens))
+      ->capture_default_str();
+  app.add_option("--stop", chosen.stops, "End before this text appears (may be repeated)")
+      ->type_name("TEXT")
+      ->allow_extra_args(false);
+  app.add_option("--temperature", chosen.temperature, "0 takes the most probable token every time")
+      ->check(number(0, 100))
+      ->capture_default_str();
+  app.add_option("--top-k", chosen.top_k, "Keep the k most probable tokens; 0 keeps all")
+      ->check(whole(0, most_tokens))
+      ->capture_default_str();
+  app.add_option("--top-p", chosen.top_p, "Keep the most probable tokens that make up this share")
+      ->check(number(0, 1))
+      ->capture_default_str();
+  app.add_option("--min-p", chosen.min_p, "Keep tokens of at least this share of the best one's probability")
+      ->check(number(0, 1))
+      ->capture_default_str();
+  app.add_option("--seed", chosen.seed, "Equal seeds give equal texts")
+      ->check(whole(0, std::numeric_limits<std::uint64_t>::max()))
+      ->capture_default_str();
+
+  app.add_option("--threads", chosen.threads, "Threads")->check(whole(1, 256))->capture_default_str();
+  app.add_option("--context", chosen.context,
+                 "Most tokens of prompt and text together; 0: what the model allows, at most 8192")
+      ->check(whole(0, most_tokens))
+      ->capture_default_str();
+
+  app.add_flag("--logprobs", chosen.logprobs,
+               "Show the log-probability of every token (at temperature 0: the model's own)");
+  app.add_flag("--stats", chosen.stats, "Show time by phase and acceptance by depth");
+  app.add_option("--trace", chosen.trace, "Write one JSON line per decoding step")->type_name("FILE");
+}
+
+/// `generate: <sentence>` on standard error, line ends of the sentence flattened.
+inline void complain(std::string sentence) {
+  std::replace(sentence.begin(), sentence.end(), '\n', ' ');
+  std::fprintf(stderr, "generate: %s\n", sentence.c_str());
+}
+
+/// Reads the command line. Returns the exit status when there is nothing else to do: 0 after --help, 2 after a mistake,
+/// which has then been named in one sentence.
+inline std::optional<int> read_command_line(int argc, char** argv, options& chosen) {
+  CLI::App app(
+      "Generates text from a GGUF file with speculative decoding, exactly: the text is the one that plain decoding "
+      "gives.\nText goes to standard output, figures to standard error. Exit status: 0 done, 1 --compare found a "
+      "difference, 2 a mistake (named in one sentence), 130 interrupted.",
+      "generate");
+  declare(app, chosen);
+  try {
+    app.parse(argc, argv);
+    if (chosen.model.empty()) throw CLI::RequiredError("--model");
+  } catch (const CLI::CallForHelp& help) {
+    return app.exit(help);
+  } catch (const CLI::ParseError& mistake) {
+    complain(mistake.what());
+    return 2;
+  }
+  return std::nullopt;
+}
+
+}  // namespace generate_program
+
+#endif
