@@ -1,0 +1,12 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// expect: chain: the parameter must be a drawing policy
+//
+// The parameter of a tree shape says how children are drawn.
+#include <decant/tree/chain.hpp>
+#include <decant/verify/match.hpp>
+
+using namespace decant;
+
+static_assert(chain<match>::chains_only);
+
+int main() {}

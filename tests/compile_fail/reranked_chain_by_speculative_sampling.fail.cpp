@@ -1,0 +1,17 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// expect: its edge laws cannot be relied on; verify it with match
+//
+// A re-ranked draft has no known laws, chain or not.
+#include <decant/draft/guided_drafter.hpp>
+#include <decant/tree/chain.hpp>
+#include <decant/tree/prune.hpp>
+#include <decant/verify/match.hpp>
+#include <decant/verify/speculative_sampling.hpp>
+
+using namespace decant;
+
+using drafter = guided_drafter<reranked<chain<independent>>>;
+
+static_assert(pairing<drafter, speculative_sampling>::ok);
+
+int main() {}

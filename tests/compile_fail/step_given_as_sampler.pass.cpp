@@ -1,0 +1,14 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// A step of a chain is not a sampler; a chain of one is.
+#include <decant/decode/speculation.hpp>
+#include <decant/draft/no_drafter.hpp>
+#include <decant/sample/temperature.hpp>
+#include <decant/verify/match.hpp>
+
+using namespace decant;
+
+using machine = speculation<no_drafter, match, sampler_chain<temperature>>;
+static_assert(sizeof(machine) > 0);
+
+int main() {}

@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// The same proofs as equalities: in rationals the distance from the target's law is 0, so no floating constant is
+// hidden in a verifier, a builder or the loop.
+#include "tests/proof/exact_law_checks.hpp"
+
+#ifdef DECANT_TEST_HAS_GMP
+#include "tests/support/rational.hpp"
+
+namespace decant_test {
+
+TEST_CASE("match has exactly the target's law in rationals") { check_exact(match_cases<rational>(), 100); }
+TEST_CASE("greedy has exactly the law of a target at temperature 0 in rationals") {
+  check_exact(greedy_cases<rational>(), 100);
+}
+TEST_CASE("speculative sampling has exactly the target's law in rationals") {
+  check_exact(speculative_sampling_cases<rational>(), 100);
+}
+TEST_CASE("recursive rejection has exactly the target's law in rationals") {
+  check_exact(recursive_rejection_cases<rational>(), 150);
+  check_exact(two_model_cases<rational>(), 30);
+}
+
+}  // namespace decant_test
+#else
+TEST_CASE("proofs in rationals need GMP") { DECANT_SKIP("GMP was not found (libgmp-dev on Debian, gmp elsewhere)"); }
+#endif

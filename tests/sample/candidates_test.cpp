@@ -1,0 +1,209 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include <decant/sample/candidates.hpp>
+
+#include "tests/support/random.hpp"
+#include "tests/support/sampling.hpp"
+
+#include <limits>
+#include <vector>
+
+namespace {
+
+using decant::candidate;
+using decant::candidates;
+using decant::error_code;
+using decant::index;
+using decant::token;
+using decant_test::random_source;
+
+template <class Real>
+constexpr Real banned = -std::numeric_limits<Real>::infinity();
+
+/// A row with ties, bans and, now and then, only one value.
+template <class Real>
+std::vector<Real> tied_row(random_source& random, std::size_t size) {
+  const std::size_t values = random.between(1, 12);
+  std::vector<Real> row(size);
+  for (Real& logit : row) logit = static_cast<Real>(random.below(values)) - Real(4);
+  for (Real& logit : row) {
+    if (random.coin(0.1)) logit = banned<Real>;
+  }
+  row[random.below(size)] = Real(-4);
+  return row;
+}
+
+template <class Real>
+candidates<Real> loaded(const std::vector<Real>& row) {
+  candidates<Real> set;
+  REQUIRE(set.load(row) == error_code::none);
+  return set;
+}
+
+template <class Real>
+std::vector<candidate<Real>> contents(const candidates<Real>& set) {
+  std::vector<candidate<Real>> out;
+  set.visit([&](token id, Real logit) { out.push_back({id, logit}); });
+  return out;
+}
+
+template <class Real>
+std::vector<token> ids(const candidates<Real>& set) {
+  std::vector<token> out;
+  for (const auto& c : contents(set)) out.push_back(c.id);
+  return out;
+}
+
+/// The ids of the `count` best by sorting everything, ascending.
+template <class Real>
+std::vector<token> best_ids(std::vector<candidate<Real>> all, std::size_t count) {
+  std::erase_if(all, [](const auto& c) { return c.logit == banned<Real>; });
+  std::sort(all.begin(), all.end(), decant::ranks_before<Real>);
+  if (all.size() > count) all.erase(all.begin() + static_cast<std::ptrdiff_t>(count), all.end());
+  std::vector<token> out;
+  for (const auto& c : all) out.push_back(c.id);
+  std::sort(out.begin(), out.end());
+  return out;
+}
+
+}  // namespace
+
+TEMPLATE_TEST_CASE("loading a row states what is wrong with it", "", float, double) {
+  constexpr TestType nan = std::numeric_limits<TestType>::quiet_NaN();
+  constexpr TestType inf = std::numeric_limits<TestType>::infinity();
+  candidates<TestType> set;
+  CHECK(set.load({}) == error_code::row_unavailable);
+  for (const std::size_t size : {1u, 15u, 16u, 63u, 64u, 65u, 200u}) {
+    for (std::size_t place = 0; place < size; ++place) {
+      std::vector<TestType> row(size, TestType(1));
+      CHECK(set.load(row) == error_code::none);
+      row[place] = -inf;
+      CHECK(set.load(row) == (size == 1 ? error_code::row_empty : error_code::none));
+      row[place] = nan;
+      CHECK(set.load(row) == error_code::row_not_finite);
+      row[place] = inf;
+      CHECK(set.load(row) == error_code::row_not_finite);
+    }
+    CHECK(set.load(std::vector<TestType>(size, -inf)) == error_code::row_empty);
+    std::vector<TestType> banned_and_nan(size, -inf);
+    banned_and_nan[size / 2] = nan;
+    CHECK(set.load(banned_and_nan) == error_code::row_not_finite);
+  }
+}
+
+TEMPLATE_TEST_CASE("the largest and smallest finite logits are legal", "", float, double) {
+  const std::vector<TestType> row{std::numeric_limits<TestType>::max(), std::numeric_limits<TestType>::lowest()};
+  candidates<TestType> set = loaded(row);
+  CHECK(set.best().id == 0);
+  decant::distribution<TestType> law;
+  REQUIRE(set.write_law(law) == error_code::none);
+  CHECK(law.view().probability(0) == 1.0);
+  CHECK(law.view().probability(1) == 0.0);
+}
+
+TEMPLATE_TEST_CASE("keep_best equals sorting, from dense and from sparse sets", "", float, double) {
+  random_source random(11);
+  for (int round = 0; round < 400; ++round) {
+    const std::size_t size = random.between(1, 700);
+    const std::size_t count = random.coin() ? random.between(1, 12) : random.between(1, size + 3);
+    candidates<TestType> set = loaded(tied_row<TestType>(random, size));
+    if (random.coin(0.3)) set.filter([](token id, TestType) { return id % 7 != 0; });
+    const std::vector<token> expected = best_ids(contents(set), count);
+    set.keep_best(count);
+    CAPTURE(size, count);
+    CHECK(set.sparse());
+    CHECK(ids(set) == expected);
+  }
+}
+
+TEMPLATE_TEST_CASE("best follows every way of editing", "", float, double) {
+  random_source random(12);
+  for (int round = 0; round < 100; ++round) {
+    candidates<TestType> set = loaded(random.logits<TestType>(random.between(1, 300)));
+    if (random.coin(0.2)) set.make_sparse();
+    for (int step = 0; step < 20; ++step) {
+      const auto shift = static_cast<TestType>(random.normal());
+      const token chosen = random.coin() ? set.best().id : random.token_below(set.vocab_size());
+      switch (random.below(5)) {
+        case 0: set.edit(chosen, [&](TestType& logit) { logit -= TestType(3); }); break;
+        case 1: set.edit(chosen, [&](TestType& logit) { logit += shift; }); break;
+        case 2: set.map_increasing([&](TestType logit) { return logit / TestType(2) + shift; }); break;
+        case 3: set.for_each([&](token id, TestType& logit) { logit += id % 3 == 0 ? shift : TestType(0); }); break;
+        default:
+          if (!set.sparse()) set.dense_logits()[index(chosen)] = shift;
+          break;
+      }
+      CHECK(std::vector<token>{set.best().id} == best_ids(contents(set), 1));
+    }
+    const std::vector<token> expected = best_ids(contents(set), 5);
+    set.keep_best(5);
+    CHECK(ids(set) == expected);
+  }
+}
+
+TEMPLATE_TEST_CASE("filter_upper keeps what filter keeps", "", float, double) {
+  random_source random(13);
+  for (int round = 0; round < 200; ++round) {
+    const std::vector<TestType> row = tied_row<TestType>(random, random.between(1, 400));
+    const auto threshold = static_cast<TestType>(random.uniform(-5, 9));
+    candidates<TestType> blockwise = loaded(row);
+    candidates<TestType> plain = loaded(row);
+    blockwise.filter_upper([=](TestType logit) { return logit >= threshold; });
+    plain.filter([=](token, TestType logit) { return logit >= threshold; });
+    CHECK(ids(blockwise) == ids(plain));
+    blockwise.filter_upper([=](TestType logit) { return logit >= threshold + TestType(2); });
+    plain.filter([=](token, TestType logit) { return logit >= threshold + TestType(2); });
+    CHECK(ids(blockwise) == ids(plain));
+  }
+}
+
+TEMPLATE_TEST_CASE("edits outside the candidates do nothing", "", float, double) {
+  candidates<TestType> set = loaded(std::vector<TestType>{1, 2, 3});
+  int calls = 0;
+  const auto count = [&calls](TestType&) { ++calls; };
+  set.edit(-1, count);
+  set.edit(3, count);
+  CHECK(calls == 0);
+  set.filter([](token id, TestType) { return id == 2; });
+  set.edit(1, count);
+  CHECK(calls == 0);
+  set.edit(2, count);
+  CHECK(calls == 1);
+}
+
+TEMPLATE_TEST_CASE("the law of the candidates is their soft-max", "", float, double) {
+  random_source random(14);
+  const double tolerance = std::is_same_v<TestType, float> ? 1e-6 : 1e-14;
+  for (int round = 0; round < 50; ++round) {
+    const std::vector<TestType> row = tied_row<TestType>(random, random.between(1, 200));
+    decant_test::slow_candidates slow(row);
+    candidates<TestType> set = loaded(row);
+    decant::distribution<TestType> law;
+    REQUIRE(set.write_law(law) == error_code::none);
+    CHECK_FALSE(law.view().sparse());
+    CHECK(decant_test::largest_difference(decant_test::dense_probabilities(law.view()), slow.law()) < tolerance);
+    set.make_sparse();
+    decant::distribution<TestType> sparse_law;
+    REQUIRE(set.write_law(sparse_law) == error_code::none);
+    CHECK(sparse_law.view().sparse());
+    CHECK(decant_test::largest_difference(decant_test::dense_probabilities(sparse_law.view()), slow.law()) < tolerance);
+  }
+}
+
+TEST_CASE("a set that a step has spoilt gives an error, not a law") {
+  decant::distribution<float> law;
+  candidates<float> set = loaded(std::vector<float>{1, 2});
+  set.for_each([](token, float& logit) { logit = banned<float>; });
+  CHECK(set.write_law(law) == error_code::row_empty);
+  set = loaded(std::vector<float>{1, 2});
+  set.for_each([](token, float& logit) { logit = std::numeric_limits<float>::quiet_NaN(); });
+  CHECK(set.write_law(law) == error_code::row_not_finite);
+  set = loaded(std::vector<float>{1, 2});
+  set.edit(1, [](float& logit) { logit = std::numeric_limits<float>::quiet_NaN(); });
+  CHECK(set.write_law(law) == error_code::row_not_finite);
+  set = loaded(std::vector<float>{1, 2});
+  set.edit(1, [](float& logit) { logit = std::numeric_limits<float>::infinity(); });
+  CHECK(set.write_law(law) == error_code::row_not_finite);
+  set = loaded(std::vector<float>{1, 2});
+  set.filter([](token, float) { return false; });
+  CHECK(set.write_law(law) == error_code::row_empty);
+}
