@@ -60,6 +60,7 @@
 #include <decant/verify/match.hpp>
 #include <decant/verify/recursive_rejection.hpp>
 #include <decant/verify/speculative_sampling.hpp>
+#include <decant/verify/target_walk.hpp>
 #include <decant/verify/typical_acceptance.hpp>
 #include <decant/verify/verifier.hpp>
 

@@ -5,20 +5,11 @@
 #include <decant/draft/no_drafter.hpp>
 #include <decant/verify/match.hpp>
 
+#include "engine.hpp"
+
 using namespace decant;
 
-struct engine {
-  using rows_type = matrix_rows<float>;
-  [[nodiscard]] std::size_t vocab_size() const { return 4; }
-  [[nodiscard]] std::size_t context_size() const { return 8; }
-  [[nodiscard]] std::size_t length() const { return 0; }
-  result<void> prefill(token_span) { return {}; }
-  result<rows_type> evaluate(const token_tree&, node_span) { return rows_type{}; }
-  result<void> commit(node_span) { return {}; }
-  result<void> truncate(std::size_t) { return {}; }
-};
-
 using machine = speculation<no_drafter, match, given_law, philox_chance, float>;
-result<finish_reason> run(engine& target, machine& m) { return resume(target, m); }
+result<finish_reason> run(engine<true>& target, machine& m) { return resume(target, m); }
 
 int main() {}

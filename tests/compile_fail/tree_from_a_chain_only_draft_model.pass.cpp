@@ -5,21 +5,11 @@
 #include <decant/tree/chain.hpp>
 #include <decant/tree/static_widths.hpp>
 
+#include "engine.hpp"
+
 using namespace decant;
 
-struct engine {
-  using rows_type = matrix_rows<float>;
-  static constexpr bool evaluates_trees = false;
-  [[nodiscard]] std::size_t vocab_size() const { return 4; }
-  [[nodiscard]] std::size_t context_size() const { return 8; }
-  [[nodiscard]] std::size_t length() const { return 0; }
-  result<void> prefill(token_span) { return {}; }
-  result<rows_type> evaluate(const token_tree&, node_span) { return rows_type{}; }
-  result<void> commit(node_span) { return {}; }
-  result<void> truncate(std::size_t) { return {}; }
-};
-
-using drafter = model_drafter<engine, chain<ranked>>;
+using drafter = model_drafter<engine<false>, chain<ranked>>;
 static_assert(drafter::chains_only);
 
 int main() {}

@@ -247,7 +247,11 @@ TEST_CASE("limits of zero or less draft nothing, and limits may change between s
     REQUIRE(plan.has_value());
     CHECK(plan->tree.size() <= decant::index(std::max(now.nodes, 0)) + 1);
     if (now.nodes <= 0 || now.depth <= 0) CHECK(plan->tree.size() == 1);
-    for (const node_id n : plan->tree.all()) CHECK(plan->tree.depth(n) <= std::max(now.depth, 0));
+    for (const node_id n : plan->tree.all()) {
+      CHECK(plan->tree.depth(n) <= std::max(now.depth, 0));
+      // The last token of a step comes after the deepest node; nothing is drafted beyond the token limit.
+      CHECK(machine.emitted_count() + decant::index(plan->tree.depth(n)) < machine.options().max_tokens);
+    }
     auto rows = here.target.evaluate(plan->tree, plan->tree.all());
     REQUIRE(rows.has_value());
     auto done = machine.absorb(*rows);

@@ -7,7 +7,7 @@
 #ifndef DECANT_VERIFY_GREEDY_HPP
 #define DECANT_VERIFY_GREEDY_HPP
 
-#include <decant/verify/verifier.hpp>
+#include <decant/verify/target_walk.hpp>
 
 namespace decant::inline DECANT_ABI {
 
@@ -21,18 +21,7 @@ struct greedy {
   template <class Real, class Laws, class Chance>
   [[nodiscard]] error_code verify(const token_draft<Real>& draft, Laws& target, Chance&, std::uint64_t, no_work<Real>&,
                                   verdict& out) const {
-    out.reset();
-    for (;;) {
-      const distribution<Real>* law = target.law(out.end());
-      if (law == nullptr) return target.status();
-      const token best = argmax(law->view());
-      const node_id child = draft.tree.child_with(out.end(), best);
-      if (child == no_node) {
-        finish(out, best, draft.tree, last_token_kind::sample);
-        return error_code::none;
-      }
-      out.path.push_back(child);
-    }
+    return follow_target(draft, target, out, [](distribution_view<Real> law) { return argmax(law); });
   }
 
   friend constexpr bool operator==(greedy, greedy) { return true; }

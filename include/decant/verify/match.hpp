@@ -11,7 +11,7 @@
 #ifndef DECANT_VERIFY_MATCH_HPP
 #define DECANT_VERIFY_MATCH_HPP
 
-#include <decant/verify/verifier.hpp>
+#include <decant/verify/target_walk.hpp>
 
 namespace decant::inline DECANT_ABI {
 
@@ -25,18 +25,9 @@ struct match {
   template <class Real, class Laws, class Chance>
   [[nodiscard]] error_code verify(const token_draft<Real>& draft, Laws& target, Chance& chance,
                                   std::uint64_t root_position, no_work<Real>&, verdict& out) const {
-    out.reset();
-    for (;;) {
-      const distribution<Real>* law = target.law(out.end());
-      if (law == nullptr) return target.status();
-      const token sample = chance.pick(sample_key(root_position + out.path.size()), law->view());
-      const node_id child = draft.tree.child_with(out.end(), sample);
-      if (child == no_node) {
-        finish(out, sample, draft.tree, last_token_kind::sample);
-        return error_code::none;
-      }
-      out.path.push_back(child);
-    }
+    return follow_target(draft, target, out, [&](distribution_view<Real> law) {
+      return chance.pick(sample_key(root_position + out.path.size()), law);
+    });
   }
 
   friend constexpr bool operator==(match, match) { return true; }
