@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
-// Kernels written on `lanes`, included once per instruction set, inside that set's namespace and target region. Products
-// that feed a sum are explicit fma and nothing else multiplies before it adds, so compilers have nothing to contract.
+// Kernels written on `lanes`, included once per instruction set, inside that set's namespace and target region.
+// Products that feed a sum are explicit fma and nothing else multiplies before it adds, so compilers have nothing to
+// contract.
 
 /// exp(x) with a relative error below 3e-7 on [-86.5, 88]; arguments outside are clamped.
 [[nodiscard]] inline lanes exponential(lanes x) noexcept {
@@ -155,7 +156,8 @@ inline void put(const product_call& call, std::size_t column, std::size_t row, l
 
 /// Float rows: four partial sums over k mod 4, joined as (0 + 1) + (2 + 3). A group is [k][16].
 template <std::size_t Columns>
-inline void f32_half_group(const product_call& call, const float* weights, std::size_t row, std::size_t column) noexcept {
+inline void f32_half_group(const product_call& call, const float* weights, std::size_t row,
+                           std::size_t column) noexcept {
   lanes part[Columns][4];
   DECANT_UNROLL
   for (std::size_t c = 0; c < Columns; ++c) {
