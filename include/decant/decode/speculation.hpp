@@ -67,7 +67,7 @@ struct decode_step {
   finish_reason finish = finish_reason::none;   ///< set when the sequence ends with this step
   std::span<const double> log_probabilities{};  ///< of each emitted token under the processed target law, if asked for
   last_token_kind last_kind = last_token_kind::bonus;  ///< of the verifier's last token, which a stop may have cut off
-  node_span relaxed{};              ///< accepted nodes that an exact verifier might have refused
+  node_span relaxed{};                                 ///< accepted nodes that an exact verifier might have refused
   std::size_t dropped_bytes = 0;    ///< bytes at the end of the text that belong to a stop string or follow it
   std::size_t held_back_bytes = 0;  ///< bytes at the end of the text that may still become part of a stop string
 };
