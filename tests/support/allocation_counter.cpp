@@ -26,10 +26,14 @@ void* allocate(std::size_t size) {
   return memory;
 }
 
-void* allocate(std::size_t size, std::align_val_t alignment) {
+void* try_to_allocate(std::size_t size, std::align_val_t alignment) noexcept {
   const auto unit = static_cast<std::size_t>(alignment);
   const std::size_t rounded = (size == 0 ? unit : size + unit - 1) / unit * unit;
-  void* memory = must_fail() ? nullptr : std::aligned_alloc(unit, rounded);
+  return must_fail() ? nullptr : std::aligned_alloc(unit, rounded);
+}
+
+void* allocate(std::size_t size, std::align_val_t alignment) {
+  void* memory = try_to_allocate(size, alignment);
   if (memory == nullptr) throw std::bad_alloc();
   return memory;
 }
@@ -48,11 +52,14 @@ bool failing_allocation::happened() const noexcept { return allocations_until_fa
 
 }  // namespace decant_test
 
-// The remaining forms (arrays) of the standard library call these. The nothrow form would too, but a sanitizer brings
-// one of its own, which does not match the delete below.
+// The remaining forms (arrays) of the standard library call these. The nothrow forms would too, but a sanitizer brings
+// its own, which do not match the deletes below.
 void* operator new(std::size_t size) { return allocate(size); }
 void* operator new(std::size_t size, const std::nothrow_t&) noexcept { return try_to_allocate(size); }
 void* operator new(std::size_t size, std::align_val_t alignment) { return allocate(size, alignment); }
+void* operator new(std::size_t size, std::align_val_t alignment, const std::nothrow_t&) noexcept {
+  return try_to_allocate(size, alignment);
+}
 void operator delete(void* memory) noexcept { std::free(memory); }
 void operator delete(void* memory, std::size_t) noexcept { std::free(memory); }
 void operator delete(void* memory, std::align_val_t) noexcept { std::free(memory); }
