@@ -165,12 +165,29 @@ static_assert(!HiddenRowModel<model_with_hidden_rows_of_unknown_size>);
 
 struct model_with_layer_ranges : complete_model {
   result<void> evaluate_layers(const token_tree&, node_span, std::size_t, std::size_t);
+  result<rows_type> project(node_span);
+};
+struct model_without_early_exit : complete_model {
+  result<void> evaluate_layers(const token_tree&, node_span, std::size_t, std::size_t);
 };
 struct model_with_single_layers : complete_model {
   result<void> evaluate_layers(const token_tree&, node_span, std::size_t);
 };
 static_assert(LayerRangeModel<model_with_layer_ranges>);
 static_assert(!LayerRangeModel<model_with_single_layers>);
+static_assert(!LayerRangeModel<model_without_early_exit>);
+
+struct model_with_joint_passes : complete_model {
+  struct joint_part {
+    model_with_joint_passes* model;
+    const token_tree* tree;
+    node_span nodes;
+  };
+  static result<void> evaluate_together(std::span<const joint_part>);
+  rows_type rows() const;
+};
+static_assert(JointModel<model_with_joint_passes>);
+static_assert(!JointModel<complete_model>);
 
 struct model_with_extra_embeddings : complete_model {
   result<void> set_extra_embeddings(std::span<const float>);

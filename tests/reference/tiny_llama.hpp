@@ -20,6 +20,7 @@ namespace decant_test {
 /// What to write. The sizes are chosen odd where the format allows it: three query heads to a key head, a vocabulary
 /// that is not a multiple of a row group.
 struct tiny_llama {
+  std::string architecture = "llama";
   decant::tensor_type type = decant::tensor_type::f32;  ///< of all matrices
   std::size_t layers = 2;
   std::size_t heads = 6;
@@ -29,7 +30,8 @@ struct tiny_llama {
   std::size_t vocabulary = 71;
   std::size_t context = 256;
   bool tied = true;
-  bool biases = false;
+  bool biases = false;        ///< of all matrices of a block
+  bool query_biases = false;  ///< of queries, keys and values, as qwen2 has them
   bool rope_divisors = false;
   std::uint64_t seed = 1;
 
@@ -50,15 +52,16 @@ struct tiny_llama {
 
   void write_metadata(decant::gguf_writer& file) const {
     const auto u32 = [](std::size_t x) { return static_cast<std::uint32_t>(x); };
-    file.set("general.architecture", std::string_view("llama"))
-        .set("llama.block_count", u32(layers))
-        .set("llama.context_length", u32(context))
-        .set("llama.embedding_length", u32(embedding()))
-        .set("llama.feed_forward_length", u32(feed_forward))
-        .set("llama.attention.head_count", u32(heads))
-        .set("llama.attention.head_count_kv", u32(key_heads))
-        .set("llama.attention.layer_norm_rms_epsilon", 1e-5F)
-        .set("llama.rope.freq_base", 5000.0F);
+    const auto key = [this](const char* name) { return architecture + "." + name; };
+    file.set("general.architecture", std::string_view(architecture))
+        .set(key("block_count"), u32(layers))
+        .set(key("context_length"), u32(context))
+        .set(key("embedding_length"), u32(embedding()))
+        .set(key("feed_forward_length"), u32(feed_forward))
+        .set(key("attention.head_count"), u32(heads))
+        .set(key("attention.head_count_kv"), u32(key_heads))
+        .set(key("attention.layer_norm_rms_epsilon"), 1e-5F)
+        .set(key("rope.freq_base"), 5000.0F);
   }
 
  private:
@@ -77,7 +80,8 @@ struct tiny_llama {
   void write_linear(decant::gguf_writer& file, random_source& random, const std::string& name, std::size_t rows,
                     std::size_t columns) const {
     write_matrix(file, random, name, rows, columns, 1.5 / std::sqrt(static_cast<double>(columns)));
-    if (biases) write_vector(file, random, name + ".bias", rows, 0.0, 0.3);
+    const bool is_query = name.ends_with("attn_q") || name.ends_with("attn_k") || name.ends_with("attn_v");
+    if (biases || (query_biases && is_query)) write_vector(file, random, name + ".bias", rows, 0.0, 0.3);
   }
 
   void write_matrix(decant::gguf_writer& file, random_source& random, const std::string& name, std::size_t rows,

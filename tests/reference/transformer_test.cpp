@@ -13,104 +13,15 @@
 #include <vector>
 
 #include "reference/plain_llama.hpp"
-#include "reference/tiny_llama.hpp"
+#include "reference/small_models.hpp"
 #include "support/allocation_counter.hpp"
 #include "support/everyday_model.hpp"
-#include "support/random.hpp"
-#include "support/test_kit.hpp"
 
 namespace {
 
+using namespace decant_test;
 using decant::error_code;
-using decant::instruction_set;
-using decant::node_id;
-using decant::reference_model;
-using decant::reference_options;
 using decant::tensor_type;
-using decant::token;
-using decant::token_tree;
-using decant_test::tiny_llama;
-using row_type = std::vector<float>;
-
-reference_options small(std::size_t threads = 1, std::size_t context = 200) {
-  reference_options options;
-  options.threads = threads;
-  options.context = context;
-  return options;
-}
-
-reference_model load(const tiny_llama& shape, const reference_options& options = small()) {
-  const std::vector<std::byte> bytes = shape.bytes();
-  const auto file = decant::gguf_file::parse(bytes);
-  REQUIRE(file.has_value());
-  auto model = reference_model::load(*file, options);
-  if (!model) FAIL(model.error().message().c_str());
-  return std::move(*model);
-}
-
-std::vector<token> random_tokens(std::size_t count, std::uint64_t seed, std::size_t vocabulary = 71) {
-  decant_test::random_source random(seed);
-  std::vector<token> tokens(count);
-  for (token& id : tokens) id = random.token_below(vocabulary);
-  return tokens;
-}
-
-row_type copy(std::span<const float> row) { return {row.begin(), row.end()}; }
-
-bool same_bits(const row_type& a, const row_type& b) {
-  return !a.empty() && a.size() == b.size() && std::memcmp(a.data(), b.data(), a.size() * sizeof(float)) == 0;
-}
-
-// The rows of all nodes.
-std::vector<row_type> evaluate(reference_model& model, const token_tree& tree) {
-  const auto rows = model.evaluate(tree, tree.all());
-  if (!rows) FAIL(rows.error().message().c_str());
-  std::vector<row_type> copies;
-  for (const node_id n : tree.all()) copies.push_back(copy(rows->row(n)));
-  return copies;
-}
-
-// The row after `tokens`, computed token by token from an empty cache: the row "alone".
-row_type row_alone(reference_model& model, const std::vector<token>& tokens) {
-  REQUIRE(model.truncate(0).has_value());
-  const node_id root[] = {0};
-  row_type row;
-  for (const token id : tokens) {
-    const token_tree tree(id);
-    const auto rows = model.evaluate(tree, root);
-    REQUIRE(rows.has_value());
-    row = copy(rows->row(0));
-    REQUIRE(model.commit(root).has_value());
-  }
-  return row;
-}
-
-token_tree chain(const std::vector<token>& tokens) {
-  token_tree tree(tokens.front());
-  for (std::size_t i = 1; i < tokens.size(); ++i) tree.append(static_cast<node_id>(i) - 1, tokens[i]);
-  return tree;
-}
-
-token_tree random_tree(std::size_t size, std::uint64_t seed, std::size_t vocabulary = 71) {
-  decant_test::random_source random(seed);
-  token_tree tree(random.token_below(vocabulary));
-  while (tree.size() < size) {
-    tree.append(static_cast<node_id>(random.below(tree.size())), random.token_below(vocabulary));
-  }
-  return tree;
-}
-
-std::vector<node_id> path_to(const token_tree& tree, node_id n) {
-  std::vector<node_id> path;
-  for (; n != decant::no_node; n = tree.parent(n)) path.insert(path.begin(), n);
-  return path;
-}
-
-std::vector<token> tokens_of(const token_tree& tree, const std::vector<node_id>& path) {
-  std::vector<token> tokens;
-  for (const node_id n : path) tokens.push_back(tree.token_of(n));
-  return tokens;
-}
 
 // Largest difference relative to the largest logit.
 double relative_error(const row_type& row, const std::vector<double>& exact) {
@@ -137,12 +48,6 @@ double error_against_float64(const tiny_llama& shape, decant::kv_type cache, std
   tokens.pop_back();
   REQUIRE(model->prefill(tokens).has_value());
   return relative_error(evaluate(*model, root)[0], exact);
-}
-
-std::vector<instruction_set> instruction_sets() {
-  std::vector<instruction_set> sets{instruction_set::scalar};
-  if (decant::runs(instruction_set::avx2)) sets.push_back(instruction_set::avx2);
-  return sets;
 }
 
 }  // namespace
@@ -460,7 +365,14 @@ TEST_CASE("files that the model cannot run are refused with the culprit's name")
   CHECK(mentions(refusal(shape, [&](auto& w) { w.add_tensor("rope_freqs.weight", tensor_type::f32, {4}, four); }),
                  "wrong shape of tensor: rope_freqs.weight"));
   CHECK(mentions(refusal(shape, [](auto& w) { w.set("llama.expert_count", std::uint32_t{8}); }), "expert_count"));
-  CHECK(mentions(refusal(shape, [](auto& w) { w.set("llama.rope.scaling.type", std::string_view("yarn")); }), "yarn"));
+  CHECK(mentions(refusal(shape, [](auto& w) { w.set("llama.rope.scaling.type", std::string_view("longrope")); }),
+                 "longrope"));
+  CHECK(mentions(refusal(shape,
+                         [](auto& w) {
+                           w.set("llama.rope.scaling.type", std::string_view("yarn"));
+                           w.set("llama.rope.scaling.factor", -2.0F);
+                         }),
+                 "llama.rope.scaling.factor"));
   CHECK(mentions(refusal(shape, [](auto& w) { w.set("llama.rope.dimension_count", std::uint32_t{8}); }),
                  "rope.dimension_count"));
   CHECK(mentions(refusal(shape, [](auto& w) { w.set("llama.vocab_size", std::uint32_t{72}); }), "token_embd.weight"));

@@ -65,7 +65,18 @@ concept ForkableModel = Model<M> && requires(M& model) {
   { model.fork() } -> std::same_as<result<M>>;
 };
 
-/// Hidden state of a node after a layer, float[hidden_size], of the last evaluation: `hidden(layer, node)`.
+/// Evaluates nodes of several sequences in one pass, `evaluate_together(parts)`, a part being {model, tree, nodes};
+/// afterwards `rows()` of each model has its rows.
+template <class M>
+concept JointModel = Model<M> &&
+    requires(M& model, const token_tree& tree, node_span nodes, std::span<const typename M::joint_part> parts) {
+  (typename M::joint_part{&model, &tree, nodes});
+  { M::evaluate_together(parts) } -> std::same_as<result<void>>;
+  { std::as_const(model).rows() } -> std::same_as<typename M::rows_type>;
+};
+
+/// Residual stream of a node of the last evaluation, float[hidden_size], after so many layers: `hidden(layers, node)`;
+/// `layer_count() + 1` is after the output norm.
 template <class M>
 concept HiddenRowModel = Model<M> && requires(const M& model, std::size_t layer, node_id n) {
   { model.hidden_size() } -> std::convertible_to<std::size_t>;
@@ -73,10 +84,12 @@ concept HiddenRowModel = Model<M> && requires(const M& model, std::size_t layer,
   { model.hidden(layer, n) } -> std::convertible_to<std::span<const float>>;
 };
 
-/// Runs layers [first, last) of some nodes and resumes them later: `evaluate_layers(tree, nodes, first, last)`.
+/// Runs layers [first, last) of some nodes and resumes them later: `evaluate_layers(tree, nodes, first, last)`; gives
+/// logits from where nodes have come to: `project(nodes)`.
 template <class M>
 concept LayerRangeModel = Model<M> && requires(M& model, const token_tree& tree, node_span nodes, std::size_t layer) {
   { model.evaluate_layers(tree, nodes, layer, layer) } -> std::same_as<result<void>>;
+  { model.project(nodes) } -> std::same_as<result<typename M::rows_type>>;
 };
 
 /// Takes extra embedding rows for token ids at and above the vocabulary size, row-major float[rows][hidden_size].
@@ -89,8 +102,8 @@ concept EmbeddingInputModel = Model<M> && requires(M& model, std::span<const flo
 template <class M>
 concept GeneralMaskModel = TreeModel<M> && M::general_mask;
 
-/// Attention probabilities of one head of one layer for a node, over the committed tokens: `attention(layer, head,
-/// node)`.
+/// Attention of one query head of one layer for a node of the last evaluation, over the tokens it sees: the committed
+/// ones, then pending nodes in ascending order: `attention(layer, head, node)`.
 template <class M>
 concept AttentionProbeModel = Model<M> && requires(const M& model, std::size_t layer, std::size_t head, node_id n) {
   { model.attention(layer, head, n) } -> std::convertible_to<std::span<const float>>;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
-// Keys and values of one sequence: slots [0, capacity) per layer and key head.
+// Keys and values of one sequence, in segments that sequences with a common prefix share until one of them writes.
 #ifndef DECANT_REFERENCE_KV_CACHE_HPP
 #define DECANT_REFERENCE_KV_CACHE_HPP
 
@@ -9,8 +9,13 @@
 #include <decant/reference/llama_config.hpp>
 
 #include <algorithm>
+#include <cmath>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
+#include <memory>
+#include <span>
+#include <vector>
 
 namespace decant::inline DECANT_ABI {
 
@@ -25,103 +30,193 @@ struct kv_queries {
   std::size_t rows = 0;
 };
 
-/// Keys lie transposed in blocks of 16 slots, [layer][head][block][dimension][16]; values lie as [layer][head][slot]
-/// [dimension], the dimension padded with zeros to a multiple of 16. Unused slots cost no memory until written.
+/// How a cache is laid out; equal for all sequences of a model.
+struct kv_shape {
+  std::size_t layers = 0;
+  std::size_t heads = 0;
+  std::size_t size = 0;    ///< of a head
+  std::size_t padded = 0;  ///< of a value row: a multiple of 16
+  kv_type type = kv_type::f16;
+
+  [[nodiscard]] static kv_shape of(const llama_config& config, kv_type type) noexcept {
+    return {config.layers, config.key_heads, config.head_size, round_up(config.head_size, 16), type};
+  }
+  [[nodiscard]] std::size_t element_bytes() const noexcept { return type == kv_type::f16 ? 2 : 4; }
+  /// Elements of a key and a value of one slot, without padding, over all layers and heads.
+  [[nodiscard]] std::size_t slot_elements() const noexcept { return layers * heads * 2 * size; }
+
+  friend bool operator==(const kv_shape&, const kv_shape&) = default;
+};
+
+/// Keys lie transposed in blocks of 16 slots, [block][dimension][16]; values lie as [slot][dimension], the dimension
+/// padded with zeros to a multiple of 16; both per layer and head within a segment of 256 slots. Copies share their
+/// segments and copy one when they write to it (`make_writable`), so a fork costs a pointer per 256 tokens.
 class kv_cache {
  public:
-  [[nodiscard]] result<void> allocate(const llama_config& config, std::size_t capacity, kv_type type) {
-    heads_ = config.key_heads;
-    size_ = config.head_size;
-    padded_ = round_up(size_, 2 * 8);
-    type_ = type;
-    capacity_ = round_up(capacity, cpu::key_block);
-    const std::size_t elements = config.layers * heads_ * capacity_ * (size_ + padded_);
-    return type == kv_type::f16 ? halves_.allocate(elements) : floats_.allocate(elements);
+  static constexpr std::size_t segment_slots = 256;
+
+  kv_cache() noexcept = default;
+  kv_cache(const kv_shape& shape, std::size_t slots) : shape_(shape) { segments_.resize(segments_for(slots)); }
+
+  [[nodiscard]] const kv_shape& shape() const noexcept { return shape_; }
+  /// Memory of the segments that exist; shared ones count for every sequence.
+  [[nodiscard]] std::size_t bytes() const noexcept {
+    const auto exists = [](const std::shared_ptr<storage>& s) { return s != nullptr; };
+    const auto count = static_cast<std::size_t>(std::count_if(segments_.begin(), segments_.end(), exists));
+    return count * segment_elements() * shape_.element_bytes();
   }
 
-  [[nodiscard]] std::size_t capacity() const noexcept { return capacity_; }
-  [[nodiscard]] std::size_t padded_size() const noexcept { return padded_; }
-  [[nodiscard]] std::size_t bytes() const noexcept { return halves_.size() * 2 + floats_.size() * 4; }
+  /// Makes slots [first, last) this sequence's own; what earlier slots of the first segment hold is kept. Allocates
+  /// where a segment is missing or shared. Error: `out_of_memory`, with nothing lost.
+  [[nodiscard]] result<void> make_writable(std::size_t first, std::size_t last) {
+    if (first == last) return {};
+    for (std::size_t s = first / segment_slots; s < segments_for(last); ++s) {
+      if (segments_[s] != nullptr && segments_[s].use_count() == 1) continue;
+      auto own = std::make_shared<storage>();
+      if (auto r = own->allocate(segment_elements() * shape_.element_bytes()); !r) return r;
+      if (segments_[s] != nullptr && s * segment_slots < first) {
+        std::memcpy(own->data(), segments_[s]->data(), own->size());
+      }
+      segments_[s] = std::move(own);
+    }
+    return {};
+  }
 
   /// Writes a slot: head_size floats of key and of value. `key` and `value` may be read up to the next multiple of 8.
   void store(const cpu::kernel_table& kernels, std::size_t layer, std::size_t head, std::size_t slot, const float* key,
              const float* value) noexcept {
-    if (type_ == kv_type::f32) {
-      scatter(floats_.data() + key_offset(layer, head, slot), key);
-      std::copy_n(value, size_, floats_.data() + value_offset(layer, head, slot));
+    if (shape_.type == kv_type::f32) {
+      scatter(key_at<float>(layer, head, slot), key);
+      std::copy_n(value, shape_.size, value_at<float>(layer, head, slot));
       return;
     }
     std::uint16_t halves[1024];
-    kernels.to_half(key, round_up(size_, 8), halves);
-    scatter(halves_.data() + key_offset(layer, head, slot), halves);
-    kernels.to_half(value, round_up(size_, 8), halves);
-    std::copy_n(halves, size_, halves_.data() + value_offset(layer, head, slot));
+    kernels.to_half(key, round_up(shape_.size, 8), halves);
+    scatter(key_at<std::uint16_t>(layer, head, slot), halves);
+    kernels.to_half(value, round_up(shape_.size, 8), halves);
+    std::copy_n(halves, shape_.size, value_at<std::uint16_t>(layer, head, slot));
   }
 
-  /// Copies slot `from` to slot `to` in every layer and head.
-  void move(std::size_t layers, std::size_t from, std::size_t to) noexcept {
-    for (std::size_t layer = 0; layer < layers; ++layer) {
-      for (std::size_t head = 0; head < heads_; ++head) {
-        if (type_ == kv_type::f16) copy_slot(halves_.data(), layer, head, from, to);
-        if (type_ == kv_type::f32) copy_slot(floats_.data(), layer, head, from, to);
+  /// Copies slot `from` to slot `to` in every layer and head. Precondition: `to` is writable.
+  void move(std::size_t from, std::size_t to) noexcept {
+    if (shape_.type == kv_type::f16) move_as<std::uint16_t>(from, to);
+    if (shape_.type == kv_type::f32) move_as<float>(from, to);
+  }
+
+  /// Copies a slot out, as [layer][head][key, value][dimension], `shape().slot_elements()` elements.
+  void read_slot(std::size_t slot, std::byte* out) const noexcept {
+    for_each_element(slot, [&](const std::byte* at, std::size_t bytes) {
+      std::memcpy(out, at, bytes);
+      out += bytes;
+    });
+  }
+  /// The reverse. Precondition: the slot is writable.
+  void write_slot(std::size_t slot, const std::byte* from) noexcept {
+    for_each_element(slot, [&](std::byte* at, std::size_t bytes) {
+      std::memcpy(at, from, bytes);
+      from += bytes;
+    });
+  }
+
+  /// Scores of the queries against slots [0, slots), rounded up to whole blocks of 16.
+  void score(const cpu::kernel_table& kernels, std::size_t layer, std::size_t head, std::size_t slots,
+             kv_queries queries, float* out, std::size_t stride) const noexcept {
+    for (std::size_t first = 0; first < slots; first += segment_slots) {
+      const std::size_t count = std::min(slots - first, segment_slots);
+      const std::size_t blocks = (count + cpu::key_block - 1) / cpu::key_block;
+      const std::size_t size = shape_.size;
+      if (shape_.type == kv_type::f16) {
+        const auto* keys = key_at<std::uint16_t>(layer, head, first);
+        kernels.score_f16({keys, blocks, size, queries.queries, queries.rows, out + first, stride});
+      } else {
+        const auto* keys = key_at<float>(layer, head, first);
+        kernels.score_f32({keys, blocks, size, queries.queries, queries.rows, out + first, stride});
       }
     }
   }
 
-  /// Scores of the queries against slots [0, slots), rounded up to whole blocks.
-  void score(const cpu::kernel_table& kernels, std::size_t layer, std::size_t head, std::size_t slots,
-             kv_queries queries, float* out, std::size_t stride) const noexcept {
-    const std::size_t blocks = (slots + cpu::key_block - 1) / cpu::key_block;
-    const std::size_t offset = key_offset(layer, head, 0);
-    if (type_ == kv_type::f16) {
-      kernels.score_f16({halves_.data() + offset, blocks, size_, queries.queries, queries.rows, out, stride});
-    } else {
-      kernels.score_f32({floats_.data() + offset, blocks, size_, queries.queries, queries.rows, out, stride});
-    }
-  }
-
-  /// Adds the weighted values of slots [first, first + count) to `sums`, [rows][padded_size()].
+  /// Adds the weighted values of slots [first, first + count), in order, to `sums`, [rows][shape().padded].
   void mix(const cpu::kernel_table& kernels, std::size_t layer, std::size_t head, std::size_t first, std::size_t count,
            const float* weights, std::size_t stride, std::size_t rows, float* sums) const noexcept {
-    const std::size_t offset = value_offset(layer, head, first);
-    if (type_ == kv_type::f16) {
-      kernels.mix_f16({halves_.data() + offset, count, padded_, weights, stride, rows, sums});
-    } else {
-      kernels.mix_f32({floats_.data() + offset, count, padded_, weights, stride, rows, sums});
+    for (const std::size_t end = first + count; first < end;) {
+      const std::size_t n = std::min(end - first, segment_slots - first % segment_slots);
+      if (shape_.type == kv_type::f16) {
+        kernels.mix_f16({value_at<std::uint16_t>(layer, head, first), n, shape_.padded, weights, stride, rows, sums});
+      } else {
+        kernels.mix_f32({value_at<float>(layer, head, first), n, shape_.padded, weights, stride, rows, sums});
+      }
+      weights += n;
+      first += n;
     }
   }
 
  private:
-  [[nodiscard]] std::size_t plane(std::size_t layer, std::size_t head) const noexcept {
-    return (layer * heads_ + head) * capacity_ * (size_ + padded_);
+  using storage = aligned_buffer<std::byte>;
+
+  [[nodiscard]] static constexpr std::size_t segments_for(std::size_t slots) noexcept {
+    return (slots + segment_slots - 1) / segment_slots;
   }
-  [[nodiscard]] std::size_t key_offset(std::size_t layer, std::size_t head, std::size_t slot) const noexcept {
-    return plane(layer, head) + slot / cpu::key_block * cpu::key_block * size_ + slot % cpu::key_block;
+  [[nodiscard]] std::size_t plane_elements() const noexcept { return segment_slots * (shape_.size + shape_.padded); }
+  [[nodiscard]] std::size_t segment_elements() const noexcept {
+    return shape_.layers * shape_.heads * plane_elements();
   }
-  [[nodiscard]] std::size_t value_offset(std::size_t layer, std::size_t head, std::size_t slot) const noexcept {
-    return plane(layer, head) + capacity_ * size_ + slot * padded_;
+
+  template <class Element>
+  [[nodiscard]] Element* plane(std::size_t layer, std::size_t head, std::size_t slot) const noexcept {
+    auto* all = reinterpret_cast<Element*>(segments_[slot / segment_slots]->data());
+    return all + (layer * shape_.heads + head) * plane_elements();
+  }
+  template <class Element>
+  [[nodiscard]] Element* key_at(std::size_t layer, std::size_t head, std::size_t slot) const noexcept {
+    const std::size_t local = slot % segment_slots;
+    const std::size_t block = local / cpu::key_block * cpu::key_block;
+    return plane<Element>(layer, head, slot) + block * shape_.size + local % cpu::key_block;
+  }
+  template <class Element>
+  [[nodiscard]] Element* value_at(std::size_t layer, std::size_t head, std::size_t slot) const noexcept {
+    const std::size_t local = slot % segment_slots;
+    return plane<Element>(layer, head, slot) + segment_slots * shape_.size + local * shape_.padded;
   }
 
   template <class Element>
   void scatter(Element* column, const Element* from) const noexcept {
-    for (std::size_t d = 0; d < size_; ++d) column[d * cpu::key_block] = from[d];
+    for (std::size_t d = 0; d < shape_.size; ++d) column[d * cpu::key_block] = from[d];
   }
 
   template <class Element>
-  void copy_slot(Element* data, std::size_t layer, std::size_t head, std::size_t from, std::size_t to) const noexcept {
-    const Element* source = data + key_offset(layer, head, from);
-    Element* target = data + key_offset(layer, head, to);
-    for (std::size_t d = 0; d < size_; ++d) target[d * cpu::key_block] = source[d * cpu::key_block];
-    std::copy_n(data + value_offset(layer, head, from), size_, data + value_offset(layer, head, to));
+  void move_as(std::size_t from, std::size_t to) noexcept {
+    for (std::size_t layer = 0; layer < shape_.layers; ++layer) {
+      for (std::size_t head = 0; head < shape_.heads; ++head) {
+        const Element* source = key_at<Element>(layer, head, from);
+        Element* target = key_at<Element>(layer, head, to);
+        for (std::size_t d = 0; d < shape_.size; ++d) target[d * cpu::key_block] = source[d * cpu::key_block];
+        std::copy_n(value_at<Element>(layer, head, from), shape_.size, value_at<Element>(layer, head, to));
+      }
+    }
   }
 
-  std::size_t heads_ = 0;
-  std::size_t size_ = 0;
-  std::size_t padded_ = 0;
-  std::size_t capacity_ = 0;
-  kv_type type_ = kv_type::f16;
-  aligned_buffer<std::uint16_t> halves_;
-  aligned_buffer<float> floats_;
+  template <class Visit>
+  void for_each_element(std::size_t slot, Visit&& visit) const noexcept {
+    if (shape_.type == kv_type::f16) for_each_element_as<std::uint16_t>(slot, visit);
+    if (shape_.type == kv_type::f32) for_each_element_as<float>(slot, visit);
+  }
+  /// Calls `visit(address, bytes)` for the elements of the key and of the value, for every layer and head.
+  template <class Element, class Visit>
+  void for_each_element_as(std::size_t slot, Visit& visit) const noexcept {
+    for (std::size_t layer = 0; layer < shape_.layers; ++layer) {
+      for (std::size_t head = 0; head < shape_.heads; ++head) {
+        Element* key = key_at<Element>(layer, head, slot);
+        Element* value = value_at<Element>(layer, head, slot);
+        for (std::size_t d = 0; d < shape_.size; ++d) {
+          visit(reinterpret_cast<std::byte*>(key + d * cpu::key_block), sizeof(Element));
+        }
+        for (std::size_t d = 0; d < shape_.size; ++d) visit(reinterpret_cast<std::byte*>(value + d), sizeof(Element));
+      }
+    }
+  }
+
+  kv_shape shape_;
+  std::vector<std::shared_ptr<storage>> segments_;
 };
 
 }  // namespace decant::inline DECANT_ABI

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
-// The weights of a llama-architecture file in compute layout.
+// The weights of a file of the llama family in compute layout.
 #ifndef DECANT_REFERENCE_LLAMA_WEIGHTS_HPP
 #define DECANT_REFERENCE_LLAMA_WEIGHTS_HPP
 
@@ -8,6 +8,8 @@
 #include <decant/reference/packed_matrix.hpp>
 
 #include <algorithm>
+#include <array>
+#include <bit>
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
@@ -44,6 +46,22 @@ struct llama_weights {
   std::vector<float> rope_divisors;  ///< empty, or one per rotated pair
 
   [[nodiscard]] bool is_tied() const noexcept { return output.weight.empty(); }
+
+  /// A hash of some rows of some matrices: tells files with different weights apart, if not made to be mistaken.
+  /// O(layers * width).
+  [[nodiscard]] std::uint64_t fingerprint() const {
+    std::uint64_t sum = hash_row(token_embedding, token_embedding.rows() - 1, hash_row(token_embedding, 0, 0));
+    for (const llama_block& block : blocks) sum = hash_row(block.down.weight, 0, hash_row(block.query.weight, 0, sum));
+    return sum;
+  }
+
+ private:
+  [[nodiscard]] static std::uint64_t hash_row(const packed_matrix& matrix, std::size_t row, std::uint64_t sum) {
+    std::vector<float> values(matrix.columns());
+    matrix.unpack_row(row, values.data());
+    for (const float value : values) sum = (sum ^ std::bit_cast<std::uint32_t>(value)) * 1099511628211U;
+    return sum;
+  }
 };
 
 /// Copies the tensors of a file into a `llama_weights`. Every tensor of the graph must be there with its exact shape,

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
-// A real language model on the CPU: a llama-architecture GGUF file behind the Model concept.
+// A real language model on the CPU: a GGUF file of the llama family behind the Model concept and all its refinements.
 #ifndef DECANT_REFERENCE_REFERENCE_MODEL_HPP
 #define DECANT_REFERENCE_REFERENCE_MODEL_HPP
 
@@ -9,9 +9,12 @@
 #include <decant/core/types.hpp>
 #include <decant/model/model.hpp>
 #include <decant/reference/gguf.hpp>
+#include <decant/reference/pending_rows.hpp>
+#include <decant/reference/state_bytes.hpp>
 #include <decant/reference/transformer.hpp>
 
 #include <algorithm>
+#include <cmath>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -52,12 +55,25 @@ class reference_rows {
   std::span<const std::int32_t> rows_;  // row of each node, or -1
 };
 
-/// One sequence of a llama-architecture model. Weights stay quantised, activations of quantised matrices are int8 per
-/// block of 32. A row is bit-equal for every batch, tree shape, thread count and instruction set; evaluating a path as
-/// pending nodes or as committed tokens makes no difference either.
+/// Rows with positions and a mask of their own, where a tree cannot say what a row sees.
+struct masked_rows {
+  token_span tokens;
+  std::span<const std::size_t> positions;  ///< one per row
+  /// Row-major bits: bit j of row i says whether row i sees pending row j, counted from the last commit. A row takes
+  /// `words_per_row` words, sees itself in any case, and may see no later row.
+  std::span<const std::uint64_t> mask;
+  std::size_t words_per_row = 0;
+};
+
+/// One sequence of a model of the llama family. Weights stay quantised, activations of quantised matrices are int8 per
+/// block of 32 or floats (`reference_options::activations`). A row is bit-equal for every batch, tree shape, thread
+/// count and instruction set; evaluating a path as pending nodes or as committed tokens makes no difference either, nor
+/// does running its layers in several calls.
 ///
-/// Movable, not copyable; not safe for use by two threads at once. Memory: the weights once (repacked; the file is
-/// closed after loading), the cache as far as it is used, buffers of at most a few tens of MB.
+/// Movable, not copyable; `fork()` makes a second sequence, which shares the weights, the buffers and, until either
+/// writes over it, the keys and values of the common prefix. A model and its forks are not safe for use by two threads
+/// at once. Memory: the weights once (repacked; the file is closed after loading), the cache as far as it is used,
+/// buffers of at most a few tens of MB.
 class reference_model {
  public:
   using rows_type = reference_rows;
@@ -105,63 +121,63 @@ class reference_model {
     return load(file, options, [](std::size_t, std::size_t) {});
   }
 
-  [[nodiscard]] std::size_t vocab_size() const noexcept { return network_->config().vocabulary; }
+  // --- Sizes ---
+
+  [[nodiscard]] std::size_t vocab_size() const noexcept { return config().vocabulary; }
   [[nodiscard]] std::size_t context_size() const noexcept { return context_; }
   [[nodiscard]] std::size_t length() const noexcept { return length_; }
-  [[nodiscard]] std::size_t threads() const noexcept { return pool_->size(); }
+  [[nodiscard]] std::size_t threads() const noexcept { return network_->threads(); }
   [[nodiscard]] const llama_config& config() const noexcept { return network_->config(); }
+  /// Width of the residual stream.
+  [[nodiscard]] std::size_t hidden_size() const noexcept { return config().embedding; }
+  [[nodiscard]] std::size_t layer_count() const noexcept { return config().layers; }
+  /// Memory of this sequence's keys and values, prefixes shared with forks included.
+  [[nodiscard]] std::size_t cache_bytes() const noexcept { return cache_.bytes(); }
+
+  // --- The Model concept ---
 
   /// Commits tokens after the present ones, `transformer::max_rows` a pass, and drops pending nodes. Errors, with
-  /// nothing changed: `invalid_token`, `context_full`.
+  /// nothing changed: `invalid_token`, `context_full`, `out_of_memory`.
   [[nodiscard]] result<void> prefill(token_span tokens) {
     if (tokens.size() > context_ - length_) return error_code::context_full;
     for (const token id : tokens) {
       if (auto r = check_token(id); !r) return r;
     }
-    drop_pending();
+    if (auto r = cache_.make_writable(length_, length_ + tokens.size()); !r) return r;
+    pending_.clear();
     for (std::size_t first = 0; first < tokens.size(); first += transformer::max_rows) {
-      const token_span chunk = tokens.subspan(first, std::min(tokens.size() - first, transformer::max_rows));
-      prefill_chunk(chunk);
+      prefill_chunk(tokens.subspan(first, std::min(tokens.size() - first, transformer::max_rows)));
     }
     return {};
   }
 
   /// Evaluates nodes of a tree, see the Model concept; O(nodes) passes of `transformer::max_rows`. Rows of nodes that
   /// are not listed are empty. Errors, with nothing changed: `invalid_token`, `invalid_tree`, `wrong_call_order` (a
-  /// parent was not evaluated), `context_full`.
+  /// parent was not evaluated), `context_full`, `out_of_memory`.
   [[nodiscard]] result<rows_type> evaluate(const token_tree& tree, node_span nodes) {
-    if (auto r = check_nodes(tree, nodes); !r) return r.error();
-    const std::size_t needed = nodes.size() * network_->logits_stride();
-    if (logits_.size() < needed) {
-      if (auto r = logits_.allocate(needed); !r) return r.error();
-    }
-    const std::size_t before = pending_.size();
-    pending_rollback undo(*this);
-    row_of_node_.assign(tree.size(), -1);
-    for (std::size_t i = 0; i < nodes.size(); ++i) row_of_node_[index(nodes[i])] = static_cast<std::int32_t>(i);
-    for (const node_id n : nodes) add_pending(tree, n);
-    for (std::size_t first = before; first < pending_.size(); first += transformer::max_rows) {
-      const std::size_t count = std::min(pending_.size() - first, transformer::max_rows);
-      run(first, count, logits_.data() + (first - before) * network_->logits_stride());
-    }
-    undo.dismiss();
-    return rows_type(logits_.data(), network_->logits_stride(), vocab_size(), row_of_node_);
+    const joint_part part{this, &tree, nodes};
+    if (auto r = evaluate_together({&part, 1}); !r) return r.error();
+    return rows();
   }
 
-  /// Keeps the pending nodes of a root path, in order, as committed tokens; drops the others. Errors, with nothing
-  /// changed: `wrong_call_order` when a node is not pending or the nodes are not a root path.
+  /// Keeps the pending nodes of a path as committed tokens, in order, and drops the others. Errors, with nothing
+  /// changed: `wrong_call_order` when a node is not pending, has not run through all layers, or does not see exactly
+  /// the nodes before it and itself (a root path does).
   [[nodiscard]] result<void> commit(node_span path) {
-    for (std::size_t i = 0; i < path.size(); ++i) {
-      const std::int32_t entry = pending_index(path[i]);
-      const node_id parent = i == 0 ? no_node : path[i - 1];
-      if (entry < 0 || pending_[index(entry)].parent != parent) return error_code::wrong_call_order;
+    if (!pending_.is_sequence(path, length_)) {
+      return error{error_code::wrong_call_order, "commit of nodes that are not a path from the root"};
+    }
+    for (const node_id n : path) {
+      if (row_of(n).layers != layer_count()) {
+        return error{error_code::wrong_call_order, "commit of a node that has not run through all layers"};
+      }
     }
     for (std::size_t i = 0; i < path.size(); ++i) {
-      const std::size_t from = length_ + index(pending_index(path[i]));
-      if (from != length_ + i) network_->cache().move(config().layers, from, length_ + i);
+      const std::size_t from = length_ + index(pending_.find(path[i]));
+      if (from != length_ + i) cache_.move(from, length_ + i);
     }
     length_ += path.size();
-    drop_pending();
+    pending_.clear();
     return {};
   }
 
@@ -170,35 +186,303 @@ class reference_model {
   [[nodiscard]] result<void> truncate(std::size_t length) {
     if (length > length_) return error{error_code::invalid_argument, "truncate to more than the committed length"};
     length_ = length;
-    drop_pending();
+    pending_.clear();
+    return {};
+  }
+
+  /// Makes room for `tokens` committed tokens now, so that no later step up to there allocates. Error: `out_of_memory`.
+  [[nodiscard]] result<void> reserve(std::size_t tokens) {
+    const std::size_t slots = std::min(tokens, context_) + max_pending;
+    return slots <= length_ ? result<void>() : cache_.make_writable(length_, slots);
+  }
+
+  // --- Several sequences ---
+
+  /// A sequence with the same committed tokens, options and weights, and no pending nodes. O(length / 256): keys and
+  /// values are shared until either sequence writes over them. Forking a prefix that many prompts begin with is a
+  /// prefix cache; `fork()` and `truncate(0)` is a new sequence.
+  [[nodiscard]] result<reference_model> fork() const {
+    reference_model copy;
+    copy.network_ = network_;
+    copy.cache_ = cache_;
+    copy.context_ = context_;
+    copy.length_ = length_;
+    copy.extra_ = extra_;
+    copy.taps_.levels = taps_.levels;
+    copy.probe_.heads = probe_.heads;
+    copy.probe_.place.kind = probe_.place.kind;
+    copy.reserve_rows();
+    return copy;
+  }
+
+  /// The part of one sequence in a joint pass.
+  struct joint_part {
+    reference_model* model = nullptr;
+    const token_tree* tree = nullptr;
+    node_span nodes;
+  };
+
+  /// Evaluates nodes of several sequences that are forks of each other in common passes: the weights are read once for
+  /// all. Afterwards `rows()` of each model has its rows, valid until the next call on that model or the next joint
+  /// pass with it. Errors as those of `evaluate`, with nothing changed for any; `invalid_argument` when a model occurs
+  /// twice or has other weights.
+  [[nodiscard]] static result<void> evaluate_together(std::span<const joint_part> parts) {
+    if (parts.empty()) return {};
+    if (auto r = check_parts(parts); !r) return r;
+    std::size_t count = 0;
+    for (const joint_part& part : parts) count += part.nodes.size();
+    if (auto r = share_logits(parts, count); !r) return r;
+    joint_rollback undo(parts);
+    for (const joint_part& part : parts) {
+      if (auto r = part.model->add_nodes(*part.tree, part.nodes); !r) return r;
+    }
+    reference_model& lead = *parts.front().model;
+    row_collector collected(lead, {0, lead.layer_count()}, lead.logits_->data());
+    for (const joint_part& part : parts) {
+      part.model->observe(part.nodes.size(), 0, part.model->layer_count());
+      for (const node_id n : part.nodes) collected.add(*part.model, index(part.model->pending_.find(n)));
+    }
+    collected.flush();
+    for (const joint_part& part : parts) part.model->settle(part.nodes, part.model->layer_count());
+    undo.dismiss();
+    return {};
+  }
+
+  /// Logits of the last evaluation.
+  [[nodiscard]] rows_type rows() const noexcept {
+    if (!has_rows_) return {};
+    const std::size_t stride = network_->logits_stride();
+    return {logits_->data() + first_logits_row_ * stride, stride, vocab_size(), row_of_node_};
+  }
+
+  // --- Masks ---
+
+  /// Evaluates rows with explicit positions and a general boolean mask. Row i is node `pending rows before + i` for
+  /// `rows()`, `commit` and all else; earlier pending nodes must have been evaluated in the order of their ids. Errors,
+  /// with nothing changed: as those of `evaluate`; `invalid_argument` when the sizes do not fit or a row sees a later
+  /// one.
+  [[nodiscard]] result<rows_type> evaluate_masked(const masked_rows& input) {
+    if (auto r = check_masked(input); !r) return r.error();
+    const std::size_t before = pending_.size();
+    masked_nodes_.clear();
+    for (std::size_t i = 0; i < input.tokens.size(); ++i) {
+      masked_nodes_.push_back(static_cast<node_id>(before + i));
+    }
+    const joint_part part{this, nullptr, masked_nodes_};
+    if (auto r = share_logits({&part, 1}, masked_nodes_.size()); !r) return r.error();
+    if (auto r = cache_.make_writable(length_ + before, length_ + before + masked_nodes_.size()); !r) return r.error();
+    joint_rollback undo({&part, 1});
+    for (std::size_t i = 0; i < input.tokens.size(); ++i) {
+      pending_.add(input.tokens[i], input.positions[i],
+                   input.mask.subspan(i * input.words_per_row, input.words_per_row));
+    }
+    list_rows(masked_nodes_);
+    observe(masked_nodes_.size(), 0, layer_count());
+    row_collector collected(*this, {0, layer_count()}, logits_->data());
+    for (const node_id n : masked_nodes_) collected.add(*this, index(n));
+    collected.flush();
+    settle(masked_nodes_, layer_count());
+    undo.dismiss();
+    return rows();
+  }
+
+  // --- Layer ranges ---
+
+  /// Runs nodes through layers [first, last). With first = 0 the nodes are new, as for `evaluate`; otherwise each has
+  /// run through exactly `first` layers, and what it sees through at least `last`, or is in the list too. `project`
+  /// gives logits from where nodes have come to. Errors, with nothing changed: as those of `evaluate`;
+  /// `invalid_argument` for an empty range or one beyond the layers; `wrong_call_order`.
+  [[nodiscard]] result<void> evaluate_layers(const token_tree& tree, node_span nodes, std::size_t first,
+                                             std::size_t last) {
+    if (first >= last || last > layer_count()) {
+      return error{error_code::invalid_argument, "a range of layers is empty or beyond the last layer"};
+    }
+    if (auto r = first == 0 ? check_nodes(tree, nodes, last) : check_resumed(nodes, first, last); !r) return r;
+    if (auto r = keep_residuals(); !r) return r;
+    const joint_part part{this, &tree, nodes};
+    joint_rollback undo({&part, 1});
+    if (first == 0) {
+      if (auto r = add_nodes(tree, nodes); !r) return r;
+    } else {
+      list_rows(nodes);
+    }
+    observe(nodes.size(), first, last);
+    has_rows_ = false;
+    row_collector collected(*this, {first, last}, nullptr);
+    for (const node_id n : nodes) collected.add(*this, index(pending_.find(n)));
+    collected.flush();
+    settle(nodes, last);
+    undo.dismiss();
+    return {};
+  }
+
+  /// Logits of nodes from where `evaluate_layers` has left them, through the output norm: after all layers the rows of
+  /// `evaluate`, before that an early exit. Errors: `wrong_call_order` for a node that `evaluate_layers` has not run.
+  [[nodiscard]] result<rows_type> project(node_span nodes) {
+    for (const node_id n : nodes) {
+      if (!pending_.contains(n) || !row_of(n).is_kept) {
+        return error{error_code::wrong_call_order, "a node was not evaluated by layers"};
+      }
+    }
+    const joint_part part{this, nullptr, nodes};
+    if (auto r = share_logits({&part, 1}, nodes.size()); !r) return r.error();
+    list_rows(nodes);
+    row_collector collected(*this, {0, 0}, logits_->data());
+    for (const node_id n : nodes) collected.add(*this, index(pending_.find(n)));
+    collected.flush();
+    return rows();
+  }
+
+  // --- Looking inside ---
+
+  /// Chooses the levels of the residual stream that later evaluations keep: level 0 is the embedding, level i what is
+  /// there after i layers, level `layer_count() + 1` what is there after the output norm. Error: `invalid_argument` for
+  /// a level that does not exist.
+  [[nodiscard]] result<void> capture_hidden(std::span<const std::size_t> levels) {
+    const std::size_t deepest = layer_count() + 1;
+    if (std::any_of(levels.begin(), levels.end(), [&](std::size_t level) { return level > deepest; })) {
+      return error{error_code::invalid_argument, "a level of the residual stream that does not exist"};
+    }
+    taps_.levels.assign(levels.begin(), levels.end());
+    taps_.values.clear();
+    return {};
+  }
+  /// The captured residual row of a node of the last evaluation, float[hidden_size()]; empty when that evaluation did
+  /// not list the node or not come to the level. Valid until the next evaluation, also after a commit.
+  [[nodiscard]] std::span<const float> hidden(std::size_t level, node_id n) const noexcept {
+    const std::int32_t row = listed_row(n);
+    const auto found = std::find(taps_.levels.begin(), taps_.levels.end(), level);
+    if (row < 0 || found == taps_.levels.end() || taps_.values.empty() || !was_reached(level)) return {};
+    const auto k = static_cast<std::size_t>(found - taps_.levels.begin());
+    return {taps_.place.at(index(row), k), hidden_size()};
+  }
+
+  /// Chooses the query heads whose attention later evaluations keep. Error: `invalid_argument` for one that does not
+  /// exist.
+  [[nodiscard]] result<void> probe_attention(std::span<const attention_head> heads,
+                                             attention_values kind = attention_values::probabilities) {
+    const auto exists = [&](attention_head h) { return h.layer < layer_count() && h.head < config().heads; };
+    if (!std::all_of(heads.begin(), heads.end(), exists)) {
+      return error{error_code::invalid_argument, "an attention head that does not exist"};
+    }
+    probe_.heads.assign(heads.begin(), heads.end());
+    probe_.place.kind = kind;
+    probe_.values.clear();
+    return {};
+  }
+  /// What a head made of each token that a node of the last evaluation sees: the committed ones, then the pending ones
+  /// in ascending order, itself last. Empty when that evaluation did not list the node or not run the layer. Valid
+  /// until the next call that changes the sequence.
+  [[nodiscard]] std::span<const float> attention(std::size_t layer, std::size_t head, node_id n) const noexcept {
+    const std::int32_t row = listed_row(n);
+    const auto found = std::find(probe_.heads.begin(), probe_.heads.end(), attention_head{layer, head});
+    if (row < 0 || found == probe_.heads.end() || probe_.values.empty() || !pending_.contains(n)) return {};
+    if (layer < observed_first_ || layer >= observed_last_) return {};
+    const auto k = static_cast<std::size_t>(found - probe_.heads.begin());
+    return {probe_.place.at(index(row), k), length_ + row_of(n).visible_count};
+  }
+
+  // --- Embedding input ---
+
+  /// Gives meaning to token ids at and above the vocabulary size: id `vocab_size() + i` starts from row i of these
+  /// embeddings, float[rows][hidden_size()] row-major, as they are (virtual tokens, prompts of vectors). Replaces
+  /// earlier ones; later forks share them. Errors: `invalid_argument` when the size is not whole rows or a value is not
+  /// finite.
+  [[nodiscard]] result<void> set_extra_embeddings(std::span<const float> embeddings) {
+    if (embeddings.size() % hidden_size() != 0) {
+      return error{error_code::invalid_argument, "extra embeddings that are not whole rows"};
+    }
+    if (!std::all_of(embeddings.begin(), embeddings.end(), [](float x) { return std::isfinite(x); })) {
+      return error{error_code::invalid_argument, "an extra embedding is not finite"};
+    }
+    extra_ = std::make_shared<const std::vector<float>>(embeddings.begin(), embeddings.end());
+    return {};
+  }
+
+  // --- State ---
+
+  /// Writes the committed keys and values to `out`, replacing its contents: what `load_state` of a model with the same
+  /// weights and kind of cache reads. O(length).
+  void save_state(std::vector<std::byte>& out) const {
+    state_header header = expected_header();
+    header.length = length_;
+    state_writer writer(out, header);
+    for (std::size_t slot = 0; slot < length_; ++slot) cache_.read_slot(slot, writer.slot());
+    writer.finish();
+  }
+  /// Replaces the sequence by a saved one. The bytes may come from anywhere. Errors, with nothing changed:
+  /// `file_truncated`, `file_malformed`, `unsupported` (another model or kind of cache), `context_full`,
+  /// `out_of_memory`.
+  [[nodiscard]] result<void> load_state(std::span<const std::byte> bytes) {
+    const result<state_reader> state = state_reader::open(bytes, expected_header());
+    if (!state) return state.error();
+    if (state->length() > context_) return error_code::context_full;
+    kv_cache fresh(cache_.shape(), context_ + max_pending);
+    if (auto r = fresh.make_writable(0, state->length()); !r) return r;
+    for (std::size_t slot = 0; slot < state->length(); ++slot) fresh.write_slot(slot, state->slot(slot));
+    cache_ = std::move(fresh);
+    length_ = state->length();
+    pending_.clear();
     return {};
   }
 
  private:
-  /// A node that has been evaluated, or is about to be, since the last commit. Its slot is the length plus its index.
-  struct pending_node {
-    node_id node;
-    node_id parent;
-    token id;
-    std::size_t position;
-    std::size_t first_visible;  // into visible_
-    std::size_t visible_count;
+  struct layer_range {
+    std::size_t first;
+    std::size_t last;
   };
 
-  /// Forgets the nodes of an evaluation that an exception (out of memory) leaves before it is done.
-  class pending_rollback {
+  /// Drops the rows of an evaluation that ends before it is done.
+  class joint_rollback {
    public:
-    explicit pending_rollback(reference_model& model) noexcept : model_(&model), before_(model.pending_.size()) {}
-    pending_rollback(const pending_rollback&) = delete;
-    pending_rollback& operator=(const pending_rollback&) = delete;
-    ~pending_rollback() {
-      if (model_ != nullptr) model_->forget_pending(before_);
+    explicit joint_rollback(std::span<const joint_part> parts) noexcept : parts_(parts) {
+      for (const joint_part& part : parts) part.model->pending_before_ = part.model->pending_.size();
     }
-    void dismiss() noexcept { model_ = nullptr; }
+    joint_rollback(const joint_rollback&) = delete;
+    joint_rollback& operator=(const joint_rollback&) = delete;
+    ~joint_rollback() {
+      for (const joint_part& part : parts_) part.model->pending_.truncate(part.model->pending_before_);
+    }
+    void dismiss() noexcept { parts_ = {}; }
 
    private:
-    reference_model* model_;
-    std::size_t before_;
+    std::span<const joint_part> parts_;
+  };
+
+  /// Gathers rows and runs a pass whenever it is full.
+  class row_collector {
+   public:
+    row_collector(reference_model& lead, layer_range layers, float* logits) noexcept
+        : lead_(lead), layers_(layers), logits_(logits) {
+      lead.pass_rows_.clear();
+    }
+    void add(reference_model& model, std::size_t pending) {
+      if (lead_.pass_rows_.size() == transformer::max_rows) flush();
+      lead_.pass_rows_.push_back(model.row_for(pending, layers_));
+    }
+    void flush() {
+      if (lead_.pass_rows_.empty()) return;
+      lead_.network_->forward({lead_.pass_rows_, layers_.first, layers_.last, logits_, false});
+      if (logits_ != nullptr) logits_ += lead_.pass_rows_.size() * lead_.network_->logits_stride();
+      lead_.pass_rows_.clear();
+    }
+
+   private:
+    reference_model& lead_;
+    layer_range layers_;
+    float* logits_;
+  };
+
+  /// Levels to capture, and what was captured.
+  struct hidden_capture {
+    std::vector<std::size_t> levels;
+    std::vector<float> values;
+    hidden_taps place;
+  };
+  struct attention_capture {
+    std::vector<attention_head> heads;
+    std::vector<float> values;
+    attention_probe place;
   };
 
   reference_model() = default;
@@ -207,40 +491,64 @@ class reference_model {
                                      const reference_options& options) {
     constexpr std::size_t default_limit = 8192;
     context_ = options.context != 0 ? options.context : std::min(config.context, default_limit);
+    network_ = std::make_shared<transformer>();
+    cache_ = kv_cache(kv_shape::of(config, options.cache), context_ + max_pending);
+    reserve_rows();
+    return network_->prepare(config, std::move(weights), context_, context_ + max_pending, options.kernels,
+                             options.threads);
+  }
+
+  void reserve_rows() {
     pending_.reserve(max_pending);
-    rows_.reserve(transformer::max_rows);
-    tokens_.reserve(transformer::max_rows);
+    pass_rows_.reserve(transformer::max_rows);
     counting_.resize(transformer::max_rows);
     for (std::size_t i = 0; i < counting_.size(); ++i) counting_[i] = static_cast<std::uint32_t>(i);
-    pool_ = std::make_unique<thread_pool>(options.threads);
-    network_ = std::make_unique<transformer>();
-    return network_->prepare(config, std::move(weights), context_, context_ + max_pending, options.cache,
-                             options.kernels, pool_->size());
+  }
+
+  [[nodiscard]] pending_row& row_of(node_id n) noexcept { return pending_[index(pending_.find(n))]; }
+  [[nodiscard]] const pending_row& row_of(node_id n) const noexcept { return pending_[index(pending_.find(n))]; }
+
+  // --- Checks ---
+
+  [[nodiscard]] std::size_t extra_rows() const noexcept {
+    return extra_ == nullptr ? 0 : extra_->size() / hidden_size();
   }
 
   [[nodiscard]] result<void> check_token(token id) const {
-    if (id >= 0 && index(id) < vocab_size()) return {};
+    if (id >= 0 && index(id) < vocab_size() + extra_rows()) return {};
     return error{error_code::invalid_token, fixed_text<118>("token ").append_number(id)};
   }
 
-  [[nodiscard]] result<void> check_nodes(const token_tree& tree, node_span nodes) const {
+  [[nodiscard]] static result<void> check_parts(std::span<const joint_part> parts) {
+    for (std::size_t i = 0; i < parts.size(); ++i) {
+      const reference_model& model = *parts[i].model;
+      for (std::size_t j = 0; j < i; ++j) {
+        if (parts[j].model == &model) return error{error_code::invalid_argument, "a sequence occurs twice in a pass"};
+      }
+      if (model.network_ != parts.front().model->network_) {
+        return error{error_code::invalid_argument, "the sequences of a pass have different weights"};
+      }
+      if (auto r = model.check_nodes(*parts[i].tree, parts[i].nodes, model.layer_count()); !r) return r;
+    }
+    return {};
+  }
+
+  [[nodiscard]] result<void> check_nodes(const token_tree& tree, node_span nodes, std::size_t last) const {
     if (pending_.size() + nodes.size() > max_pending) return error_code::context_full;
     for (std::size_t i = 0; i < nodes.size(); ++i) {
       if (!tree.contains(nodes[i]) || (i > 0 && nodes[i] <= nodes[i - 1])) {
         return error{error_code::invalid_tree, "node ids are not ascending"};
       }
-      if (auto r = check_node(tree, nodes[i], nodes.first(i)); !r) return r;
+      if (auto r = check_node(tree, nodes[i], nodes.first(i), last); !r) return r;
     }
     return {};
   }
 
-  [[nodiscard]] result<void> check_node(const token_tree& tree, node_id n, node_span earlier) const {
-    const auto is_known = [&](node_id other) {
-      return pending_index(other) >= 0 || std::binary_search(earlier.begin(), earlier.end(), other);
-    };
+  [[nodiscard]] result<void> check_node(const token_tree& tree, node_id n, node_span earlier, std::size_t last) const {
+    const auto is_known = [&](node_id other) { return is_visible(other, earlier, last); };
     if (auto r = check_token(tree.token_of(n)); !r) return r;
     if (length_ + index(tree.position_offset(n)) >= context_) return error_code::context_full;
-    if (pending_index(n) >= 0) return error{error_code::wrong_call_order, "a node was evaluated before"};
+    if (pending_.contains(n)) return error{error_code::wrong_call_order, "a node was evaluated before"};
     if (n != 0 && !is_known(tree.parent(n))) return error{error_code::wrong_call_order, "a parent was not evaluated"};
     const node_span seen = tree.also_visible(n);
     if (!std::all_of(seen.begin(), seen.end(), is_known)) {
@@ -249,76 +557,205 @@ class reference_model {
     return {};
   }
 
-  /// Index among the pending nodes, or -1.
-  [[nodiscard]] std::int32_t pending_index(node_id n) const noexcept {
-    return n >= 0 && index(n) < pending_of_node_.size() ? pending_of_node_[index(n)] : -1;
+  /// Whether a node can be seen by a row that runs up to layer `last`: it has been there, or runs along.
+  [[nodiscard]] bool is_visible(node_id n, node_span together, std::size_t last) const {
+    if (pending_.contains(n) && row_of(n).layers >= last) return true;
+    return std::binary_search(together.begin(), together.end(), n);
   }
 
-  void add_pending(const token_tree& tree, node_id n) {
-    const auto self = static_cast<std::uint32_t>(pending_.size());
-    if (pending_of_node_.size() < tree.size()) pending_of_node_.resize(tree.size(), -1);
-    const std::size_t position = length_ + index(tree.position_offset(n));
-    pending_.push_back({n, tree.parent(n), tree.token_of(n), position, visible_.size(), 0});
-    pending_of_node_[index(n)] = static_cast<std::int32_t>(self);
-    for (node_id seen = n; seen != no_node; seen = tree.parent(seen)) see(seen);
-    for (const node_id seen : tree.also_visible(n)) see(seen);
-    const auto begin = visible_.begin() + static_cast<std::ptrdiff_t>(pending_.back().first_visible);
-    std::sort(begin, visible_.end());
-    visible_.erase(std::unique(begin, visible_.end()), visible_.end());
-    pending_.back().visible_count = visible_.size() - pending_.back().first_visible;
-  }
-
-  void see(node_id n) { visible_.push_back(static_cast<std::uint32_t>(pending_index(n))); }
-
-  /// Runs `count` pending nodes from index `first` on.
-  void run(std::size_t first, std::size_t count, float* logits) {
-    tokens_.clear();
-    rows_.clear();
-    for (std::size_t i = first; i < first + count; ++i) {
-      const pending_node& node = pending_[i];
-      tokens_.push_back(node.id);
-      const auto visible = std::span<const std::uint32_t>(visible_).subspan(node.first_visible, node.visible_count);
-      rows_.push_back({length_ + i, node.position, visible});
+  [[nodiscard]] result<void> check_resumed(node_span nodes, std::size_t first, std::size_t last) const {
+    for (std::size_t i = 0; i < nodes.size(); ++i) {
+      if (i > 0 && nodes[i] <= nodes[i - 1]) return error{error_code::invalid_tree, "node ids are not ascending"};
+      if (!pending_.contains(nodes[i]) || !row_of(nodes[i]).is_kept || row_of(nodes[i]).layers != first) {
+        return error{error_code::wrong_call_order, "a node does not wait at this layer"};
+      }
+      const std::span<const std::uint32_t> seen = pending_.visible(index(pending_.find(nodes[i])));
+      const bool ready = std::all_of(seen.begin(), seen.end(), [&](std::uint32_t other) {
+        return is_visible(pending_[other].node, nodes.first(i + 1), last);
+      });
+      if (!ready) return error{error_code::wrong_call_order, "a visible node has not come this far"};
     }
-    network_->forward(*pool_, {tokens_, rows_, length_}, logits);
+    return {};
+  }
+
+  [[nodiscard]] result<void> check_masked(const masked_rows& input) const {
+    const std::size_t count = input.tokens.size();
+    const std::size_t before = pending_.size();
+    if (before + count > max_pending) return error_code::context_full;
+    const bool fits = input.positions.size() == count && input.mask.size() == count * input.words_per_row &&
+                      input.words_per_row * 64 >= before + count;
+    if (!fits) return error{error_code::invalid_argument, "positions or mask do not fit the number of rows"};
+    for (std::size_t i = 0; i < before; ++i) {
+      if (pending_[i].node != static_cast<node_id>(i) || pending_[i].layers != layer_count()) {
+        return error{error_code::wrong_call_order, "masked rows beside nodes that are not evaluated in order"};
+      }
+    }
+    for (std::size_t i = 0; i < count; ++i) {
+      if (auto r = check_token(input.tokens[i]); !r) return r;
+      if (input.positions[i] >= context_) return error_code::context_full;
+      const auto words = input.mask.subspan(i * input.words_per_row, input.words_per_row);
+      for (std::size_t j = before + i + 1; j < input.words_per_row * 64; ++j) {
+        if ((words[j / 64] >> (j % 64) & 1) != 0) {
+          return error{error_code::invalid_argument, "a masked row sees a later one"};
+        }
+      }
+    }
+    return {};
+  }
+
+  // --- Evaluating ---
+
+  /// One buffer for the logits of all parts of a pass. An earlier one that some other sequence still shows is left
+  /// to it.
+  [[nodiscard]] static result<void> share_logits(std::span<const joint_part> parts, std::size_t rows) {
+    reference_model& lead = *parts.front().model;
+    for (const joint_part& part : parts.subspan(1)) part.model->logits_.reset();
+    const std::size_t needed = rows * lead.network_->logits_stride();
+    if (lead.logits_ == nullptr || lead.logits_.use_count() > 1 || lead.logits_->size() < needed) {
+      lead.logits_.reset();
+      auto fresh = std::make_shared<aligned_buffer<float>>();
+      if (auto r = fresh->allocate(needed); !r) return r;
+      lead.logits_ = std::move(fresh);
+    }
+    std::size_t first = 0;
+    for (const joint_part& part : parts) {
+      part.model->logits_ = lead.logits_;
+      part.model->first_logits_row_ = first;
+      part.model->has_rows_ = true;
+      part.model->row_of_node_.clear();
+      first += part.nodes.size();
+    }
+    return {};
+  }
+
+  /// Makes new nodes pending.
+  [[nodiscard]] result<void> add_nodes(const token_tree& tree, node_span nodes) {
+    const std::size_t first = length_ + pending_.size();
+    if (auto r = cache_.make_writable(first, first + nodes.size()); !r) return r;
+    for (const node_id n : nodes) pending_.add(tree, n, length_);
+    list_rows(nodes);
+    return {};
+  }
+
+  /// Remembers which row of the evaluation each node has.
+  void list_rows(node_span nodes) {
+    const node_id highest = nodes.empty() ? no_node : *std::max_element(nodes.begin(), nodes.end());
+    row_of_node_.assign(static_cast<std::size_t>(highest + 1), -1);
+    for (std::size_t i = 0; i < nodes.size(); ++i) row_of_node_[index(nodes[i])] = static_cast<std::int32_t>(i);
+  }
+  [[nodiscard]] std::int32_t listed_row(node_id n) const noexcept {
+    return n >= 0 && index(n) < row_of_node_.size() ? row_of_node_[index(n)] : -1;
+  }
+
+  /// Makes room for what is captured of `rows` rows.
+  void observe(std::size_t rows, std::size_t first, std::size_t last) {
+    observed_first_ = first;
+    observed_last_ = last;
+    taps_.values.resize(rows * taps_.levels.size() * hidden_size());
+    taps_.place = {taps_.levels, taps_.values.data(), hidden_size()};
+    const std::size_t stride = length_ + pending_.size();
+    probe_.values.resize(rows * probe_.heads.size() * stride);
+    probe_.place = {probe_.heads, probe_.place.kind, probe_.values.data(), stride};
+  }
+  [[nodiscard]] bool was_reached(std::size_t level) const noexcept {
+    if (level == 0) return observed_first_ == 0;
+    if (level == layer_count() + 1) return observed_first_ == 0 && observed_last_ == layer_count();
+    return level > observed_first_ && level <= observed_last_;
+  }
+
+  [[nodiscard]] pass_row row_for(std::size_t pending, layer_range layers) noexcept {
+    const pending_row& row = pending_[pending];
+    const bool projects = layers.first == layers.last;
+    float* kept = residuals_.size() == 0 ? nullptr : residuals_.data() + pending * hidden_size();
+    pass_row out;
+    out.cache = &cache_;
+    out.committed = length_;
+    out.slot = length_ + pending;
+    out.position = row.position;
+    out.visible = pending_.visible(pending);
+    out.id = row.id;
+    out.input = layers.first > 0 || projects ? kept : embedding_of(row.id);
+    out.output = projects ? nullptr : kept;
+    out.taps = projects || taps_.levels.empty() ? nullptr : &taps_.place;
+    out.probe = projects || probe_.heads.empty() ? nullptr : &probe_.place;
+    out.observed_as = index(listed_row(row.node));
+    return out;
+  }
+
+  /// The extra embedding of a virtual token, or null.
+  [[nodiscard]] const float* embedding_of(token id) const noexcept {
+    return index(id) < vocab_size() ? nullptr : extra_->data() + (index(id) - vocab_size()) * hidden_size();
+  }
+
+  void settle(node_span nodes, std::size_t layers) noexcept {
+    for (const node_id n : nodes) {
+      row_of(n).layers = layers;
+      row_of(n).is_kept = residuals_.size() != 0;
+    }
+  }
+
+  /// From now on the residual rows of pending nodes are kept.
+  [[nodiscard]] result<void> keep_residuals() {
+    return residuals_.size() != 0 ? result<void>() : residuals_.allocate(max_pending * hidden_size());
   }
 
   void prefill_chunk(token_span chunk) {
-    rows_.clear();
+    pass_rows_.clear();
     for (std::size_t i = 0; i < chunk.size(); ++i) {
-      rows_.push_back({length_ + i, length_ + i, std::span<const std::uint32_t>(counting_).first(i + 1)});
+      pass_row row;
+      row.cache = &cache_;
+      row.committed = length_;
+      row.slot = row.position = length_ + i;
+      row.visible = std::span<const std::uint32_t>(counting_).first(i + 1);
+      row.id = chunk[i];
+      row.input = embedding_of(chunk[i]);
+      pass_rows_.push_back(row);
     }
-    network_->forward(*pool_, {chunk, rows_, length_}, nullptr);
+    network_->forward({pass_rows_, 0, layer_count(), nullptr, true});
     length_ += chunk.size();
   }
 
-  /// Keeps the first `count` pending nodes.
-  void forget_pending(std::size_t count) noexcept {
-    for (std::size_t i = count; i < pending_.size(); ++i) pending_of_node_[index(pending_[i].node)] = -1;
-    if (count < pending_.size()) visible_.resize(pending_[count].first_visible);
-    pending_.erase(pending_.begin() + static_cast<std::ptrdiff_t>(count), pending_.end());
-  }
-  void drop_pending() noexcept {
-    forget_pending(0);
-    pending_of_node_.clear();
+  [[nodiscard]] state_header expected_header() const {
+    state_header header;
+    header.shape = cache_.shape();
+    header.fingerprint = network_->weights().fingerprint();
+    return header;
   }
 
-  std::unique_ptr<thread_pool> pool_;
-  std::unique_ptr<transformer> network_;
+  std::shared_ptr<transformer> network_;
+  kv_cache cache_;
   std::size_t context_ = 0;
   std::size_t length_ = 0;
-  std::vector<pending_node> pending_;
-  std::vector<std::uint32_t> visible_;
-  std::vector<std::int32_t> pending_of_node_;
+  pending_rows pending_;
+  std::size_t pending_before_ = 0;  // the running evaluation
+  std::shared_ptr<const std::vector<float>> extra_;
+  aligned_buffer<float> residuals_;  // of pending rows, once layers were evaluated apart
+
+  // The last evaluation.
   std::vector<std::int32_t> row_of_node_;
+  std::shared_ptr<aligned_buffer<float>> logits_;
+  std::size_t first_logits_row_ = 0;
+  bool has_rows_ = false;
+  std::size_t observed_first_ = 0;
+  std::size_t observed_last_ = 0;
+  hidden_capture taps_;
+  attention_capture probe_;
+
+  std::vector<pass_row> pass_rows_;
   std::vector<std::uint32_t> counting_;  // 0, 1, 2, ...: what the rows of a prefill see
-  std::vector<token> tokens_;
-  std::vector<pass_row> rows_;
-  aligned_buffer<float> logits_;
+  std::vector<node_id> masked_nodes_;
 };
 
 static_assert(TreeModel<reference_model>);
 static_assert(BatchInvariantModel<reference_model>);
+static_assert(RollbackModel<reference_model>);
+static_assert(ForkableModel<reference_model>);
+static_assert(JointModel<reference_model>);
+static_assert(HiddenRowModel<reference_model>);
+static_assert(LayerRangeModel<reference_model>);
+static_assert(EmbeddingInputModel<reference_model>);
+static_assert(GeneralMaskModel<reference_model>);
+static_assert(AttentionProbeModel<reference_model>);
 
 }  // namespace decant::inline DECANT_ABI
 

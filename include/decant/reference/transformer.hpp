@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
-// The forward pass of a llama-architecture model over a batch of rows. A row's results have the same bits for every
-// batch, tree shape and number of threads.
+// The forward pass of a model of the llama family over a batch of rows, or a part of its layers. A row's results have
+// the same bits for every batch, tree shape, number of threads, and division of the layers into passes.
 #ifndef DECANT_REFERENCE_TRANSFORMER_HPP
 #define DECANT_REFERENCE_TRANSFORMER_HPP
 
@@ -17,45 +17,53 @@
 #include <cstddef>
 #include <cstdint>
 #include <initializer_list>
+#include <memory>
 #include <span>
+#include <utility>
 #include <vector>
 
 namespace decant::inline DECANT_ABI {
 
-/// A batch of at most `transformer::max_rows` rows.
+/// A batch of at most `transformer::max_rows` rows, of one sequence or several, and the layers it runs through.
 struct pass_input {
-  std::span<const token> tokens;
   std::span<const pass_row> rows;
-  std::size_t committed = 0;  ///< slots that every row sees
+  std::size_t first_layer = 0;  ///< rows of a pass that begins later have an `input`
+  std::size_t last_layer = 0;   ///< one behind the last
+  /// Logits of each row, [row][logits_stride()], unless null.
+  float* logits = nullptr;
+  /// Whether anything is wanted of the rows besides their keys and values.
+  bool keys_only = false;
 };
 
-/// Weights, caches and buffers of one sequence.
+/// Weights and buffers, shared by all sequences of a model: one pass at a time.
 class transformer {
  public:
   static constexpr std::size_t max_rows = 128;
 
-  /// Takes the weights. Errors: `out_of_memory`.
+  /// Takes the weights. `positions` bounds those of rows, `slots` those of caches. Errors: `out_of_memory`.
   [[nodiscard]] result<void> prepare(const llama_config& config, llama_weights&& weights, std::size_t positions,
-                                     std::size_t slots, kv_type type, instruction_set set, std::size_t threads) {
+                                     std::size_t slots, instruction_set set, std::size_t threads) {
     config_ = config;
     weights_ = std::move(weights);
     kernels_ = &cpu::kernels_of(set);
     logits_stride_ = round_up(config.vocabulary, cpu::group_rows);
+    pool_ = std::make_unique<thread_pool>(threads);
+    tiles_.reserve(max_rows);
     if (auto r = rope_.build(config, weights_.rope_divisors, positions); !r) return r;
-    if (auto r = cache_.allocate(config, slots, type); !r) return r;
     if (auto r = allocate_rows(); !r) return r;
-    return allocate_scratch(threads);
+    return allocate_scratch(pool_->size(), slots);
   }
 
   [[nodiscard]] const llama_config& config() const noexcept { return config_; }
-  [[nodiscard]] kv_cache& cache() noexcept { return cache_; }
-  [[nodiscard]] const kv_cache& cache() const noexcept { return cache_; }
+  [[nodiscard]] const llama_weights& weights() const noexcept { return weights_; }
+  [[nodiscard]] std::size_t threads() const noexcept { return pool_->size(); }
   [[nodiscard]] std::size_t logits_stride() const noexcept { return logits_stride_; }
 
-  /// Runs all layers over the rows, writes their keys and values to the cache and, unless `logits` is null, a row of
-  /// `logits_stride()` floats for each. Preconditions: tokens inside the vocabulary, slots and positions in range.
-  void forward(thread_pool& pool, const pass_input& input, float* logits) {
-    pool.run([&](thread_pool::worker& self) { run(self, input, logits); });
+  /// Runs the rows through the layers of the pass and writes their keys and values to their caches. Preconditions:
+  /// tokens inside the vocabulary, slots writable and positions in range, rows of a sequence next to each other.
+  void forward(const pass_input& pass) {
+    cut_tiles(pass.rows);
+    pool_->run([&](thread_pool::worker& self) { run(self, pass); });
   }
 
  private:
@@ -68,6 +76,12 @@ class transformer {
     float* out;
     std::size_t out_stride;
     bool accumulate;
+  };
+
+  /// Rows that attend together.
+  struct row_tile {
+    std::size_t first;
+    std::size_t count;
   };
 
   [[nodiscard]] result<void> allocate_rows() {
@@ -84,57 +98,101 @@ class transformer {
     return up_.allocate(max_rows * gated_.stride());
   }
 
-  [[nodiscard]] result<void> allocate_scratch(std::size_t threads) {
+  [[nodiscard]] result<void> allocate_scratch(std::size_t threads, std::size_t slots) {
     const std::size_t group = config_.heads_per_key();
     widest_tile_ = std::max<std::size_t>(1, 2 * cpu::attention_rows / group);
     scratch_.resize(threads);
     for (attention_scratch& scratch : scratch_) {
-      if (auto r = scratch.allocate(widest_tile_ * group, cache_.capacity(), cache_.padded_size()); !r) return r;
+      if (auto r = scratch.allocate(widest_tile_ * group, slots, round_up(config_.head_size, 16)); !r) return r;
     }
     return {};
   }
 
-  void run(worker& self, const pass_input& input, float* logits) {
-    embed(self, input);
-    for (std::size_t i = 0; i < weights_.blocks.size(); ++i) {
-      const llama_block& block = weights_.blocks[i];
-      const bool last = i + 1 == weights_.blocks.size();
-      normalise(self, input, block.attention_norm);
-      if (!attend(self, input, i, last && logits == nullptr)) return;
-      normalise(self, input, block.feed_norm);
-      feed_forward(self, input, block);
+  /// Cuts the rows into tiles of one sequence each, small enough that every thread gets several.
+  void cut_tiles(std::span<const pass_row> rows) {
+    const std::size_t balanced = std::max<std::size_t>(1, rows.size() * config_.key_heads / (4 * scratch_.size()));
+    const std::size_t widest = std::min(widest_tile_, balanced);
+    tiles_.clear();
+    for (std::size_t r = 0; r < rows.size(); ++r) {
+      const bool goes_on = r > 0 && tiles_.back().count < widest && rows[r].cache == rows[r - 1].cache;
+      if (goes_on) ++tiles_.back().count;
+      if (!goes_on) tiles_.push_back({r, 1});
     }
-    if (logits == nullptr) return;
-    normalise(self, input, weights_.output_norm);
+  }
+
+  void run(worker& self, const pass_input& pass) {
+    begin(self, pass);
+    for (std::size_t i = pass.first_layer; i < pass.last_layer; ++i) {
+      const llama_block& block = weights_.blocks[i];
+      normalise(self, pass, block.attention_norm, i, pass.first_layer);
+      if (!attend(self, pass, i, pass.keys_only && i + 1 == pass.last_layer)) return;
+      normalise(self, pass, block.feed_norm);
+      feed_forward(self, pass, block);
+    }
+    finish(self, pass);
+  }
+
+  void begin(worker& self, const pass_input& pass) {
+    self.for_each(pass.rows.size(), 1, [&](std::size_t r) {
+      const pass_row& row = pass.rows[r];
+      if (row.input == nullptr) return weights_.token_embedding.unpack_row(index(row.id), residual_row(r));
+      std::copy_n(row.input, config_.embedding, residual_row(r));
+    });
+  }
+
+  /// Hands the residual rows out, and takes the logits.
+  void finish(worker& self, const pass_input& pass) {
+    self.for_each(pass.rows.size(), 1, [&](std::size_t r) {
+      const pass_row& row = pass.rows[r];
+      if (pass.last_layer > pass.first_layer) tap(row, pass.last_layer, residual_row(r));
+      if (row.output != nullptr) std::copy_n(residual_row(r), config_.embedding, row.output);
+      if (pass.logits == nullptr) return;
+      normalise_row(r, weights_.output_norm);
+      tap(row, config_.layers + 1, normed_.row(r));
+    });
+    if (pass.logits == nullptr) return;
     const packed_matrix& output = weights_.is_tied() ? weights_.token_embedding : weights_.output.weight;
-    multiply(self, input, normed_, {{&output, weights_.output.bias.data(), logits, logits_stride_, false}});
+    multiply(self, pass, normed_, {{&output, weights_.output.bias.data(), pass.logits, logits_stride_, false}});
   }
 
-  void embed(worker& self, const pass_input& input) {
-    self.for_each(input.rows.size(), 1,
-                  [&](std::size_t r) { weights_.token_embedding.unpack_row(index(input.tokens[r]), residual_row(r)); });
+  /// Writes a row of the residual stream to the row's taps if they ask for this level.
+  void tap(const pass_row& row, std::size_t level, const float* values) const noexcept {
+    if (row.taps == nullptr) return;
+    for (std::size_t k = 0; k < row.taps->levels.size(); ++k) {
+      if (row.taps->levels[k] == level) std::copy_n(values, config_.embedding, row.taps->at(row.observed_as, k));
+    }
   }
 
-  void normalise(worker& self, const pass_input& input, const aligned_buffer<float>& weight) {
-    self.for_each(input.rows.size(), 1, [&](std::size_t r) {
-      kernels_->rms_norm(residual_row(r), weight.data(), config_.embedding, weight.size(), config_.epsilon,
-                         normed_.row(r));
-      normed_.quantise(*kernels_, r);
+  void normalise_row(std::size_t r, const aligned_buffer<float>& weight) noexcept {
+    kernels_->rms_norm(residual_row(r), weight.data(), config_.embedding, weight.size(), config_.epsilon,
+                       normed_.row(r));
+    normed_.quantise(*kernels_, r);
+  }
+  void normalise(worker& self, const pass_input& pass, const aligned_buffer<float>& weight) {
+    self.for_each(pass.rows.size(), 1, [&](std::size_t r) { normalise_row(r, weight); });
+  }
+  /// Before layer `layer`: level `layer` of the residual stream is there, and new unless a pass ended here before.
+  void normalise(worker& self, const pass_input& pass, const aligned_buffer<float>& weight, std::size_t layer,
+                 std::size_t first_layer) {
+    const bool is_new = layer == 0 || layer > first_layer;
+    self.for_each(pass.rows.size(), 1, [&](std::size_t r) {
+      if (is_new) tap(pass.rows[r], layer, residual_row(r));
+      normalise_row(r, weight);
     });
   }
 
   /// Attention with its residual; with `keys_only` stops once keys and values are stored and returns false.
-  [[nodiscard]] bool attend(worker& self, const pass_input& input, std::size_t layer, bool keys_only) {
+  [[nodiscard]] bool attend(worker& self, const pass_input& pass, std::size_t layer, bool keys_only) {
     const llama_block& block = weights_.blocks[layer];
     const product query{&block.query.weight, block.query.bias.data(), query_.data(), query_stride_, false};
     const product key{&block.key.weight, block.key.bias.data(), key_.data(), key_stride_, false};
     const product value{&block.value.weight, block.value.bias.data(), value_.data(), key_stride_, false};
-    multiply(self, input, normed_, {query, key, value});
-    self.for_each(input.rows.size(), 1, [&](std::size_t r) { store(input.rows[r], r, layer); });
+    multiply(self, pass, normed_, {query, key, value});
+    self.for_each(pass.rows.size(), 1, [&](std::size_t r) { store(pass.rows[r], r, layer); });
     if (keys_only) return false;
-    attend_tiles(self, input, layer);
-    self.for_each(input.rows.size(), 1, [&](std::size_t r) { attended_.quantise(*kernels_, r); });
-    multiply(self, input, attended_, {residual_product(block.attention_output)});
+    attend_tiles(self, pass, layer);
+    self.for_each(pass.rows.size(), 1, [&](std::size_t r) { attended_.quantise(*kernels_, r); });
+    multiply(self, pass, attended_, {residual_product(block.attention_output)});
     return true;
   }
 
@@ -147,35 +205,31 @@ class transformer {
     for (std::size_t h = 0; h < config_.key_heads; ++h) {
       float* key = key_.data() + r * key_stride_ + h * size;
       rope_.rotate(row.position, key);
-      cache_.store(*kernels_, layer, h, row.slot, key, value_.data() + r * key_stride_ + h * size);
+      row.cache->store(*kernels_, layer, h, row.slot, key, value_.data() + r * key_stride_ + h * size);
     }
   }
 
-  void attend_tiles(worker& self, const pass_input& input, std::size_t layer) {
-    const std::size_t rows = input.rows.size();
+  void attend_tiles(worker& self, const pass_input& pass, std::size_t layer) {
     const std::size_t heads = config_.key_heads;
     const std::size_t group_width = config_.heads_per_key() * config_.head_size;
-    const std::size_t balanced = std::max<std::size_t>(1, rows * heads / (4 * scratch_.size()));
-    const std::size_t tile = std::min(widest_tile_, balanced);
-    const std::size_t tiles = (rows + tile - 1) / tile;
-    const attention attention(*kernels_, cache_, layer, input.committed, config_.heads_per_key());
-    self.for_each(tiles * heads, 1, [&](std::size_t item) {
+    const attention attention(*kernels_, layer, config_.heads_per_key());
+    self.for_each(tiles_.size() * heads, 1, [&](std::size_t item) {
       const std::size_t head = item % heads;
-      const std::size_t first = item / heads * tile;
-      attention.attend(head, input.rows.subspan(first, std::min(tile, rows - first)),
-                       query_.data() + first * query_stride_ + head * group_width, query_stride_, config_.head_size,
-                       scratch_[self.index()], attended_.row(first) + head * group_width, attended_.stride());
+      const row_tile tile = tiles_[item / heads];
+      attention.attend(head, pass.rows.subspan(tile.first, tile.count),
+                       query_.data() + tile.first * query_stride_ + head * group_width, query_stride_,
+                       scratch_[self.index()], attended_.row(tile.first) + head * group_width, attended_.stride());
     });
   }
 
-  void feed_forward(worker& self, const pass_input& input, const llama_block& block) {
+  void feed_forward(worker& self, const pass_input& pass, const llama_block& block) {
     const product gate{&block.gate.weight, block.gate.bias.data(), gated_.row(0), gated_.stride(), false};
     const product up{&block.up.weight, block.up.bias.data(), up_.data(), gated_.stride(), false};
-    multiply(self, input, normed_, {gate, up});
+    multiply(self, pass, normed_, {gate, up});
     constexpr std::size_t piece = 512;
     const std::size_t width = config_.feed_forward;
     const std::size_t pieces = (width + piece - 1) / piece;
-    self.for_each(input.rows.size() * pieces, 1, [&](std::size_t item) {
+    self.for_each(pass.rows.size() * pieces, 1, [&](std::size_t item) {
       const std::size_t r = item / pieces;
       const std::size_t first = item % pieces * piece;
       const std::size_t last = std::min(first + piece, width);
@@ -183,7 +237,7 @@ class transformer {
                               round_up(last - first, 8));
       gated_.quantise(*kernels_, r, first, last);
     });
-    multiply(self, input, gated_, {residual_product(block.down)});
+    multiply(self, pass, gated_, {residual_product(block.down)});
   }
 
   [[nodiscard]] product residual_product(const linear_layer& layer) noexcept {
@@ -191,7 +245,7 @@ class transformer {
   }
 
   /// Runs products with a common input, shared out over the threads by groups of rows.
-  void multiply(worker& self, const pass_input& input, const activation_rows& from,
+  void multiply(worker& self, const pass_input& pass, const activation_rows& from,
                 std::initializer_list<product> products) {
     std::size_t groups = 0;
     for (const product& p : products) groups += p.weight->groups();
@@ -199,7 +253,7 @@ class transformer {
     self.for_ranges(groups, grain, [&](std::size_t first, std::size_t last) {
       for (const product& p : products) {
         const std::size_t size = p.weight->groups();
-        if (first < size && last > 0) multiply_groups(p, from, input.rows.size(), first, std::min(last, size));
+        if (first < size && last > 0) multiply_groups(p, from, pass.rows.size(), first, std::min(last, size));
         first -= std::min(first, size);
         last -= std::min(last, size);
       }
@@ -223,8 +277,8 @@ class transformer {
   llama_config config_;
   llama_weights weights_;
   const cpu::kernel_table* kernels_ = nullptr;
+  std::unique_ptr<thread_pool> pool_;
   rope_table rope_;
-  kv_cache cache_;
   activation_rows normed_;    // [row][embedding]
   activation_rows attended_;  // [row][heads * head_size]
   activation_rows gated_;     // [row][feed_forward]
@@ -237,7 +291,8 @@ class transformer {
   std::size_t key_stride_ = 0;
   std::size_t logits_stride_ = 0;
   std::size_t widest_tile_ = 1;
-  std::vector<attention_scratch> scratch_;
+  std::vector<attention_scratch> scratch_;  // of each thread
+  std::vector<row_tile> tiles_;             // of the running pass
 };
 
 }  // namespace decant::inline DECANT_ABI
