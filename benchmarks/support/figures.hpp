@@ -94,6 +94,17 @@ class figures {
                         {"max", measured.largest()}});
   }
 
+  /// A figure of which more is better, whose value is not the median of its sample. `fields` are added to the row.
+  void add_rate(const std::string& name, double value, const sample& measured, const std::string& unit, double peer,
+                const nlohmann::json& fields = nlohmann::json::object()) {
+    add(name, measured, unit);
+    nlohmann::json& row = results_.back();
+    row["value"] = value;
+    row["peer"] = optional(peer);
+    row["ratio"] = peer > 0 ? nlohmann::json(value / peer) : nlohmann::json();
+    row.update(fields);
+  }
+
   void print() const {
     std::printf("\n%-44s %12s %-8s %12s %10s\n", "figure", "median", "", "limit", "of limit");
     for (const auto& r : results_) {

@@ -106,8 +106,10 @@ inline std::vector<token> tokens_of(const token_tree& tree, const std::vector<no
 }
 
 inline std::vector<instruction_set> instruction_sets() {
-  std::vector<instruction_set> sets{instruction_set::scalar};
-  if (decant::runs(instruction_set::avx2)) sets.push_back(instruction_set::avx2);
+  std::vector<instruction_set> sets;
+  for (const instruction_set set : decant::every_instruction_set) {
+    if (decant::runs(set)) sets.push_back(set);
+  }
   return sets;
 }
 

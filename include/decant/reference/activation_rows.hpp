@@ -17,29 +17,27 @@ class activation_rows {
   [[nodiscard]] result<void> allocate(std::size_t rows, std::size_t length) {
     length_ = length;
     stride_ = round_up(length, cache_line);
-    block_stride_ = round_up(stride_ / cpu::block_elements, cache_line / sizeof(float));
+    block_stride_ = round_up(stride_ / cpu::block_elements * sizeof(cpu::activation_block), cache_line) /
+                    sizeof(cpu::activation_block);
     if (auto r = values_.allocate(rows * stride_); !r) return r;
-    if (auto r = codes_.allocate(rows * stride_); !r) return r;
-    if (auto r = scales_.allocate(rows * block_stride_); !r) return r;
-    return sums_.allocate(rows * block_stride_);
+    return blocks_.allocate(rows * block_stride_);
   }
 
   [[nodiscard]] float* row(std::size_t r) noexcept { return values_.data() + r * stride_; }
   [[nodiscard]] std::size_t stride() const noexcept { return stride_; }
   [[nodiscard]] std::size_t length() const noexcept { return length_; }
 
-  /// Makes the codes of elements [first, last) of a row; both are multiples of 32 or the end.
+  /// Makes the codes of elements [first, last) of a row; both are multiples of 32 or the end. Not needed by products
+  /// that take floats (see `packed_matrix::takes_codes`).
   void quantise(const cpu::kernel_table& kernels, std::size_t r, std::size_t first, std::size_t last) noexcept {
     if (length_ % cpu::block_elements != 0) return;
-    const std::size_t at = r * stride_ + first;
-    const std::size_t block = r * block_stride_ + first / cpu::block_elements;
-    kernels.quantise(values_.data() + at, (last - first) / cpu::block_elements, codes_.data() + at,
-                     scales_.data() + block, sums_.data() + block);
+    kernels.quantise(values_.data() + r * stride_ + first, (last - first) / cpu::block_elements,
+                     blocks_.data() + r * block_stride_ + first / cpu::block_elements);
   }
   void quantise(const cpu::kernel_table& kernels, std::size_t r) noexcept { quantise(kernels, r, 0, length_); }
 
   [[nodiscard]] cpu::activation_view view() const noexcept {
-    return {values_.data(), codes_.data(), scales_.data(), sums_.data(), stride_, block_stride_};
+    return {values_.data(), blocks_.data(), stride_, block_stride_};
   }
 
  private:
@@ -47,9 +45,7 @@ class activation_rows {
   std::size_t stride_ = 0;
   std::size_t block_stride_ = 0;
   aligned_buffer<float> values_;
-  aligned_buffer<std::int8_t> codes_;
-  aligned_buffer<float> scales_;
-  aligned_buffer<float> sums_;
+  aligned_buffer<cpu::activation_block> blocks_;
 };
 
 }  // namespace decant::inline DECANT_ABI

@@ -9,16 +9,16 @@
 #include <cstdint>
 
 #if defined(__x86_64__) && defined(__GNUC__)
-#define DECANT_HAS_AVX2_KERNELS() 1
+#define DECANT_HAS_X86_KERNELS() 1
 #include <cpuid.h>
 #else
-#define DECANT_HAS_AVX2_KERNELS() 0
+#define DECANT_HAS_X86_KERNELS() 0
 #endif
 
 // Code between DECANT_AVX2_BEGIN and DECANT_AVX2_END is compiled for AVX2, FMA and F16C whatever the command line says,
-// and must only be called where `runs(instruction_set::avx2)`. Standard library templates must not be instantiated
-// there: the linker could merge such a copy into code for older machines.
-#if DECANT_HAS_AVX2_KERNELS()
+// and must only be called where `runs(instruction_set::avx2)`; likewise DECANT_AVX512_BEGIN and _END. Standard library
+// templates must not be instantiated there: the linker could merge such a copy into code for older machines.
+#if DECANT_HAS_X86_KERNELS()
 #if defined(__clang__)
 #define DECANT_AVX2_BEGIN \
   _Pragma("clang attribute push(__attribute__((target(\"avx2,fma,f16c\"))), apply_to = function)")
@@ -26,6 +26,22 @@
 #else
 #define DECANT_AVX2_BEGIN _Pragma("GCC push_options") _Pragma("GCC target(\"avx2,fma,f16c\")")
 #define DECANT_AVX2_END _Pragma("GCC pop_options")
+#endif
+// A program that emulates AVX-512 (a test on a machine without it) defines its own pair.
+#if !defined(DECANT_AVX512_BEGIN)
+#if defined(__clang__)
+#define DECANT_AVX512_BEGIN \
+  _Pragma(                  \
+      "clang attribute push(__attribute__((target(\"avx512bw,avx512vl,avx512dq,avx512vnni\"))), apply_to = function)")
+#define DECANT_AVX512_END _Pragma("clang attribute pop")
+#else
+// GCC 12 takes the deliberately undefined operands of its own AVX-512 intrinsics for mistakes (GCC bug 105593).
+#define DECANT_AVX512_BEGIN                                                                             \
+  _Pragma("GCC push_options") _Pragma("GCC target(\"avx512bw,avx512vl,avx512dq,avx512vnni,fma,f16c\")") \
+      _Pragma("GCC diagnostic push") _Pragma("GCC diagnostic ignored \"-Wmaybe-uninitialized\"")        \
+          _Pragma("GCC diagnostic ignored \"-Wuninitialized\"")
+#define DECANT_AVX512_END _Pragma("GCC diagnostic pop") _Pragma("GCC pop_options")
+#endif
 #endif
 #endif
 
@@ -43,32 +59,77 @@ namespace decant::inline DECANT_ABI {
 enum class instruction_set : std::uint8_t {
   scalar,  ///< plain C++: the specification of every kernel
   avx2,    ///< AVX2 with FMA and F16C
+  avx512,  ///< AVX-512 F, BW, VL, DQ and VNNI
 };
+inline constexpr instruction_set every_instruction_set[] = {instruction_set::scalar, instruction_set::avx2,
+                                                            instruction_set::avx512};
 
 [[nodiscard]] constexpr const char* name_of(instruction_set set) noexcept {
-  return set == instruction_set::avx2 ? "avx2" : "scalar";
+  switch (set) {
+    case instruction_set::avx512: return "avx512";
+    case instruction_set::avx2: return "avx2";
+    case instruction_set::scalar: break;
+  }
+  return "scalar";
 }
 
-#if DECANT_HAS_AVX2_KERNELS()
-/// Half-precision conversion instructions; asked of the processor because Clang 14's builtin does not know the name.
-[[nodiscard]] inline bool has_f16c() noexcept {
-  unsigned a = 0, b = 0, c = 0, d = 0;
-  return __get_cpuid(1, &a, &b, &c, &d) != 0 && (c & (1U << 29)) != 0;
-}
+#if DECANT_HAS_X86_KERNELS()
+namespace cpu {
+
+/// Feature bits of the processor and the registers that the system saves when it switches threads. Asked of the
+/// processor itself: the compilers' builtins differ in the names they know.
+struct x86_features {
+  unsigned leaf1_c = 0;
+  unsigned leaf7_b = 0;
+  unsigned leaf7_c = 0;
+  unsigned saved = 0;  ///< low half of XCR0
+
+  [[nodiscard]] static x86_features read() noexcept {
+    x86_features features;
+    unsigned a = 0, b = 0, c = 0, d = 0;
+    if (__get_cpuid(1, &a, &b, &c, &d) != 0) features.leaf1_c = c;
+    if (__get_cpuid_count(7, 0, &a, &b, &c, &d) != 0) {
+      features.leaf7_b = b;
+      features.leaf7_c = c;
+    }
+    constexpr unsigned osxsave = 1U << 27;
+    if ((features.leaf1_c & osxsave) != 0) __asm__("xgetbv" : "=a"(features.saved), "=d"(d) : "c"(0));
+    return features;
+  }
+
+  [[nodiscard]] bool has_avx2() const noexcept {
+    constexpr unsigned fma_avx_f16c = 1U << 12 | 1U << 28 | 1U << 29;
+    constexpr unsigned avx2 = 1U << 5;
+    constexpr unsigned xmm_ymm = 1U << 1 | 1U << 2;
+    return all(leaf1_c, fma_avx_f16c) && all(leaf7_b, avx2) && all(saved, xmm_ymm);
+  }
+  [[nodiscard]] bool has_avx512() const noexcept {
+    constexpr unsigned f_dq_bw_vl = 1U << 16 | 1U << 17 | 1U << 30 | 1U << 31;
+    constexpr unsigned vnni = 1U << 11;
+    constexpr unsigned opmask_zmm = 1U << 5 | 1U << 6 | 1U << 7;
+    return has_avx2() && all(leaf7_b, f_dq_bw_vl) && all(leaf7_c, vnni) && all(saved, opmask_zmm);
+  }
+
+ private:
+  [[nodiscard]] static constexpr bool all(unsigned bits, unsigned wanted) noexcept { return (bits & wanted) == wanted; }
+};
+
+}  // namespace cpu
 #endif
 
 /// Whether this machine and this build run kernels of the set.
 [[nodiscard]] inline bool runs(instruction_set set) noexcept {
-#if DECANT_HAS_AVX2_KERNELS()
-  if (set == instruction_set::avx2) {
-    return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && has_f16c();
-  }
+#if DECANT_HAS_X86_KERNELS()
+  static const cpu::x86_features features = cpu::x86_features::read();
+  if (set == instruction_set::avx2) return features.has_avx2();
+  if (set == instruction_set::avx512) return features.has_avx512();
 #endif
   return set == instruction_set::scalar;
 }
 
 /// The fastest set that this machine runs.
 [[nodiscard]] inline instruction_set best_instruction_set() noexcept {
+  if (runs(instruction_set::avx512)) return instruction_set::avx512;
   return runs(instruction_set::avx2) ? instruction_set::avx2 : instruction_set::scalar;
 }
 

@@ -40,6 +40,11 @@ namespace decant::inline DECANT_ABI {
   return with_sign(round_shift(significand, 126U - (magnitude >> 23)));
 }
 
+/// A bfloat16 in memory.
+struct bfloat16 {
+  std::uint16_t bits;
+};
+
 /// The value of a bfloat16 bit pattern; exact.
 [[nodiscard]] constexpr float bfloat16_to_float(std::uint16_t bits) noexcept {
   return std::bit_cast<float>(static_cast<std::uint32_t>(bits) << 16);

@@ -5,39 +5,42 @@
 #ifndef DECANT_REFERENCE_KERNEL_TABLE_HPP
 #define DECANT_REFERENCE_KERNEL_TABLE_HPP
 
-#include <decant/config.hpp>
+#include <decant/reference/packed_layout.hpp>
 
 #include <cstddef>
 #include <cstdint>
 
+namespace decant::inline DECANT_ABI {
+
+/// What a product with a quantised matrix makes of its activations. Products with float matrices always take floats.
+enum class activation_kind : std::uint8_t {
+  int8_blocks,  ///< codes of 8 bits with a scale per block of 32: integer products, the fast way
+  floats,       ///< 32-bit floats: weights are turned into floats on the fly
+};
+
+}  // namespace decant::inline DECANT_ABI
+
 namespace decant::inline DECANT_ABI::cpu {
 
-/// Rows of a packed matrix that are stored interleaved and computed together.
-inline constexpr std::size_t group_rows = 16;
-/// Elements of a quantised block.
-inline constexpr std::size_t block_elements = 32;
 /// Keys that lie side by side, transposed, in a key cache.
 inline constexpr std::size_t key_block = 16;
 /// Query rows that an attention kernel takes at most in one call.
 inline constexpr std::size_t attention_rows = 6;
 
-/// Bytes of a 16-row Q4_1 group per block: four 64-byte vectors of nibbles, 16 scales and 16 minima as binary16. Vector
-/// v holds, for each row, the bytes 4v..4v+3 of its block: elements 4v.. low, elements 16+4v.. high.
-inline constexpr std::size_t q4_1_group_block = 320;
-/// Bytes of codes of a 16-row Q8_0 group per block: eight 64-byte vectors; vector v holds elements 4v..4v+3 of each
-/// row.
-inline constexpr std::size_t q8_0_group_codes = 512;
-/// Bytes of scales of a 16-row Q8_0 group per block. All scales of a group follow all of its codes.
-inline constexpr std::size_t q8_0_group_scales = 32;
+/// 32 activations x ~ scale * code.
+struct activation_block {
+  std::int8_t codes[block_elements];
+  float scale;
+  float sum;                  ///< scale * sum of all codes
+  std::int32_t half_sums[2];  ///< of the codes of each half
+};
 
-/// Activation rows (columns of the product), as floats and as int8 blocks of 32. Row r starts at r * stride.
+/// Activation rows (columns of the product), as floats and as int8 blocks. Row r starts at r * stride.
 struct activation_view {
   const float* values = nullptr;
-  const std::int8_t* codes = nullptr;
-  const float* scales = nullptr;  ///< one per block
-  const float* sums = nullptr;    ///< scale * sum of codes, one per block
-  std::size_t stride = 0;         ///< elements from row to row in `values` and `codes`
-  std::size_t block_stride = 0;   ///< elements from row to row in `scales` and `sums`
+  const activation_block* blocks = nullptr;
+  std::size_t stride = 0;        ///< elements from row to row in `values`
+  std::size_t block_stride = 0;  ///< from row to row in `blocks`
 };
 
 /// A product over a range of row groups: out[c * stride + 16 * g + r] (+)= row (16 * g + r) . activations c.
@@ -51,7 +54,7 @@ struct product_call {
   std::size_t columns = 0;
   float* out = nullptr;
   std::size_t out_stride = 0;
-  bool accumulate = false;
+  bool accumulate = false;  ///< adds to `out`
 };
 
 /// Scores of query rows against blocks of 16 transposed keys: out[r * out_stride + t] = q_r . k_t.
@@ -78,19 +81,21 @@ struct mix_call {
   float* sums = nullptr;  ///< [r][dimension]
 };
 
+using product_kernel = void (*)(const product_call&) noexcept;
+
 struct kernel_table {
-  void (*product_q4_1)(const product_call&) noexcept;
-  void (*product_q8_0)(const product_call&) noexcept;
-  void (*product_f32)(const product_call&) noexcept;
-  /// Quantises `blocks` blocks of 32 floats.
-  void (*quantise)(const float* x, std::size_t blocks, std::int8_t* codes, float* scales, float* sums) noexcept;
+  /// By `packed_format`; of float formats both entries are the same.
+  product_kernel int8_products[packed_format_count];
+  product_kernel float_products[packed_format_count];
+  /// Quantises `count` blocks of 32 floats.
+  void (*quantise)(const float* x, std::size_t count, activation_block* blocks) noexcept;
   /// out = x / sqrt(mean square + epsilon) * weight. `padded` is a multiple of 8 with zeros beyond `count`.
   void (*rms_norm)(const float* x, const float* weight, std::size_t count, std::size_t padded, float epsilon,
                    float* out) noexcept;
   /// gate = silu(gate) * up; `count` is a multiple of 8.
   void (*silu_multiply)(float* gate, const float* up, std::size_t count) noexcept;
   /// Turns scores into exp(score - greatest) and returns the inverse of their sum. The array has room for the next
-  /// multiple of 8.
+  /// multiple of 16.
   float (*soft_max)(float* scores, std::size_t count) noexcept;
   /// Writes binary16, finite values clamped to its range. `count` is a multiple of 8.
   void (*to_half)(const float* x, std::size_t count, std::uint16_t* halves) noexcept;

@@ -4,6 +4,7 @@
 
 #include <decant/reference/cpu_features.hpp>
 #include <decant/reference/kernels_avx2.hpp>
+#include <decant/reference/kernels_avx512.hpp>
 #include <decant/reference/kernels_scalar.hpp>
 
 namespace decant::inline DECANT_ABI::cpu {
@@ -11,8 +12,9 @@ namespace decant::inline DECANT_ABI::cpu {
 /// The kernels of an instruction set. Precondition: `runs(set)`.
 [[nodiscard]] inline const kernel_table& kernels_of(instruction_set set) noexcept {
   DECANT_PRECONDITION(runs(set));
-#if DECANT_HAS_AVX2_KERNELS()
+#if DECANT_HAS_X86_KERNELS()
   if (set == instruction_set::avx2) return avx2::kernels();
+  if (set == instruction_set::avx512) return avx512::kernels();
 #endif
   static_cast<void>(set);
   return scalar::kernels();

@@ -8,16 +8,13 @@
 #include <decant/reference/kernel_table.hpp>
 #include <decant/reference/lanes_avx2.hpp>
 
-#if DECANT_HAS_AVX2_KERNELS()
+#if DECANT_HAS_X86_KERNELS()
 
 DECANT_AVX2_BEGIN
 namespace decant::inline DECANT_ABI::cpu::avx2 {
 
 #include <decant/reference/lane_kernels.inl>
-
-[[nodiscard]] inline __m256i load_bytes(const std::uint8_t* from) noexcept {
-  return _mm256_load_si256(reinterpret_cast<const __m256i*>(from));
-}
+#include <decant/reference/row_kernels.inl>
 
 /// Four activation codes in every 32-bit lane.
 [[nodiscard]] inline __m256i four_codes(const std::int8_t* from) noexcept {
@@ -26,188 +23,116 @@ namespace decant::inline DECANT_ABI::cpu::avx2 {
   return _mm256_set1_epi32(bits);
 }
 
-[[nodiscard]] inline lanes load_halves(const std::uint8_t* from) noexcept {
-  return _mm256_cvtph_ps(_mm_load_si128(reinterpret_cast<const __m128i*>(from)));
+/// a + b in 16-bit lanes, here and now: a compiler that regroups sums puts all of them off until no register is left.
+[[nodiscard]] inline __m256i add_pairs(__m256i a, __m256i b) noexcept {
+  __m256i sum = _mm256_add_epi16(a, b);
+  __asm__("" : "+x"(sum));
+  return sum;
 }
 
-/// Adds neighbouring 16-bit sums to eight 32-bit sums, as floats.
-[[nodiscard]] inline lanes widen(__m256i sums) noexcept {
-  return _mm256_cvtepi32_ps(_mm256_madd_epi16(sums, _mm256_set1_epi16(1)));
+/// Sums of neighbouring 16-bit values.
+[[nodiscard]] inline __m256i widen(__m256i pairs) noexcept { return _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)); }
+
+/// How many sums of two products of a code and an activation code (at most 127) fit a signed 16-bit lane together.
+[[nodiscard]] constexpr std::size_t steps_in_16_bits(packed_layout layout) noexcept {
+  const std::size_t greatest = layout.code_bits == 8 ? 128 : (std::size_t{1} << layout.code_bits) - 1;
+  return 32767 / (2 * 127 * greatest);
 }
 
-/// Pointers to the activation rows of a tile of columns.
-template <std::size_t Columns>
-struct column_tile {
-  const std::int8_t* codes[Columns];
-  const float* scales[Columns];
-  const float* sums[Columns];
+/// Sixteen rows of a group times the activation codes of `Columns` columns.
+template <packed_format Format, std::size_t Columns>
+struct integer_dots {
+  static constexpr packed_layout layout = layout_of(Format);
+  /// Element groups of four whose products are added in 16 bits: a divisor of the groups of a piece.
+  static constexpr std::size_t run = steps_in_16_bits(layout) >= 8 ? 8 : steps_in_16_bits(layout);
 
-  column_tile(const activation_view& input, std::size_t first) noexcept {
-    DECANT_UNROLL
-    for (std::size_t c = 0; c < Columns; ++c) {
-      codes[c] = input.codes + (first + c) * input.stride;
-      scales[c] = input.scales + (first + c) * input.block_stride;
-      sums[c] = input.sums + (first + c) * input.block_stride;
-    }
-  }
-};
+  __m256i dot[Columns][2];
 
-/// Which results a tile computes: from row 8 * half of a group on, from a column on.
-struct tile_call {
-  const product_call& call;
-  std::size_t group;
-  std::size_t half;
-  std::size_t column;
-};
-
-/// `Halves` times eight rows of a Q4_1 group against `Columns` columns. Codes are at most 15 and activations at most
-/// 127, so sixteen products (8 * 2 * 15 * 127 = 30480) fit a 16-bit lane and are widened once per block.
-template <std::size_t Columns, std::size_t Halves>
-inline void q4_1_tile(const tile_call& place) noexcept {
-  const product_call& call = place.call;
-  const std::uint8_t* group = call.weights + place.group * call.group_bytes;
-  const column_tile<Columns> tile(call.input, place.column);
-  const std::size_t blocks = call.length / block_elements;
-  const __m256i low_nibbles = _mm256_set1_epi8(15);
-  lanes total[Halves][Columns];
-  DECANT_UNROLL
-  for (std::size_t h = 0; h < Halves; ++h) {
+  integer_dots(const packed_block<Format>& block, std::size_t piece, const activation_block* const (&input)[Columns],
+               std::size_t b) noexcept {
+    constexpr std::size_t length = 8 / layout.pieces();
+    __m256i pairs[Columns][2];
     DECANT_UNROLL
-    for (std::size_t c = 0; c < Columns; ++c) total[h][c] = _mm256_setzero_ps();
-  }
-  for (std::size_t b = 0; b < blocks; ++b) {
-    const std::uint8_t* at = group + b * q4_1_group_block;
-    DECANT_UNROLL
-    for (std::size_t h = 0; h < Halves; ++h) {
-      __m256i low[4];
-      __m256i high[4];
-      DECANT_UNROLL
-      for (std::size_t v = 0; v < 4; ++v) {
-        const __m256i bytes = load_bytes(at + 64 * v + 32 * (place.half + h));
-        low[v] = _mm256_and_si256(bytes, low_nibbles);
-        high[v] = _mm256_and_si256(_mm256_srli_epi16(bytes, 4), low_nibbles);
-      }
-      const lanes scale = load_halves(at + 256 + 16 * (place.half + h));
-      const lanes minimum = load_halves(at + 288 + 16 * (place.half + h));
+    for (std::size_t i = 0; i < length; ++i) {
+      // The two halves of a byte one after the other where both are wanted.
+      const std::size_t g = length == 8 && layout.code_bits != 8 ? i / 2 + i % 2 * 4 : piece * length + i;
+      const __m256i low = block.codes(0, g);
+      const __m256i high = block.codes(8, g);
       DECANT_UNROLL
       for (std::size_t c = 0; c < Columns; ++c) {
-        const std::int8_t* codes = tile.codes[c] + block_elements * b;
-        __m256i even = _mm256_maddubs_epi16(low[0], four_codes(codes));
-        __m256i odd = _mm256_maddubs_epi16(high[0], four_codes(codes + 16));
-        DECANT_UNROLL
-        for (std::size_t v = 1; v < 4; ++v) {
-          even = _mm256_add_epi16(even, _mm256_maddubs_epi16(low[v], four_codes(codes + 4 * v)));
-          odd = _mm256_add_epi16(odd, _mm256_maddubs_epi16(high[v], four_codes(codes + 16 + 4 * v)));
-        }
-        const lanes dot = widen(_mm256_add_epi16(even, odd));
-        const lanes both = _mm256_mul_ps(scale, _mm256_broadcast_ss(tile.scales[c] + b));
-        total[h][c] = _mm256_fmadd_ps(dot, both, total[h][c]);
-        total[h][c] = _mm256_fmadd_ps(minimum, _mm256_broadcast_ss(tile.sums[c] + b), total[h][c]);
+        const __m256i codes = four_codes(input[c][b].codes + 4 * g);
+        const bool starts = i % run == 0;
+        pairs[c][0] = starts ? products(low, codes) : add_pairs(pairs[c][0], products(low, codes));
+        pairs[c][1] = starts ? products(high, codes) : add_pairs(pairs[c][1], products(high, codes));
+        if (i % run != run - 1) continue;
+        dot[c][0] = i < run ? widen(pairs[c][0]) : _mm256_add_epi32(dot[c][0], widen(pairs[c][0]));
+        dot[c][1] = i < run ? widen(pairs[c][1]) : _mm256_add_epi32(dot[c][1], widen(pairs[c][1]));
       }
     }
-  }
-  DECANT_UNROLL
-  for (std::size_t h = 0; h < Halves; ++h) {
-    DECANT_UNROLL
-    for (std::size_t c = 0; c < Columns; ++c)
-      put(call, place.column + c, place.group * group_rows + lane_count * (place.half + h), total[h][c]);
-  }
-}
-
-/// As `q4_1_tile` for Q8_0: |weight| times the activation with the weight's sign. A pair is at most 2 * 128 * 127,
-/// which fits 16 bits, and is widened at once.
-template <std::size_t Columns, std::size_t Halves>
-inline void q8_0_tile(const tile_call& place) noexcept {
-  const product_call& call = place.call;
-  const std::uint8_t* group = call.weights + place.group * call.group_bytes;
-  const column_tile<Columns> tile(call.input, place.column);
-  const std::size_t blocks = call.length / block_elements;
-  const std::uint8_t* scales = group + blocks * q8_0_group_codes;
-  const __m256i ones = _mm256_set1_epi16(1);
-  lanes total[Halves][Columns];
-  DECANT_UNROLL
-  for (std::size_t h = 0; h < Halves; ++h) {
-    DECANT_UNROLL
-    for (std::size_t c = 0; c < Columns; ++c) total[h][c] = _mm256_setzero_ps();
-  }
-  for (std::size_t b = 0; b < blocks; ++b) {
-    const std::uint8_t* at = group + b * q8_0_group_codes;
-    DECANT_UNROLL
-    for (std::size_t h = 0; h < Halves; ++h) {
-      __m256i dot[Columns];
-      DECANT_UNROLL
-      for (std::size_t c = 0; c < Columns; ++c) dot[c] = _mm256_setzero_si256();
-      DECANT_UNROLL
-      for (std::size_t v = 0; v < 8; ++v) {
-        const __m256i weight = load_bytes(at + 64 * v + 32 * (place.half + h));
-        const __m256i magnitude = _mm256_abs_epi8(weight);
-        DECANT_UNROLL
-        for (std::size_t c = 0; c < Columns; ++c) {
-          const __m256i codes = _mm256_sign_epi8(four_codes(tile.codes[c] + block_elements * b + 4 * v), weight);
-          const __m256i pairs = _mm256_maddubs_epi16(magnitude, codes);
-          dot[c] = _mm256_add_epi32(dot[c], _mm256_madd_epi16(pairs, ones));
-        }
-      }
-      const lanes scale = load_halves(scales + b * q8_0_group_scales + 16 * (place.half + h));
+    if constexpr (layout.code_bits == 6) {
       DECANT_UNROLL
       for (std::size_t c = 0; c < Columns; ++c) {
-        const lanes both = _mm256_mul_ps(scale, _mm256_broadcast_ss(tile.scales[c] + b));
-        total[h][c] = _mm256_fmadd_ps(_mm256_cvtepi32_ps(dot[c]), both, total[h][c]);
+        const __m256i excess = _mm256_set1_epi32(layout.offset * input[c][b].half_sums[piece]);
+        dot[c][0] = _mm256_sub_epi32(dot[c][0], excess);
+        dot[c][1] = _mm256_sub_epi32(dot[c][1], excess);
+      }
+    }
+  }
+
+ private:
+  /// Sums of two products. Codes of eight bits would overflow: they lose their offset first, and their sign goes to the
+  /// activation.
+  [[nodiscard]] static __m256i products(__m256i weights, __m256i codes) noexcept {
+    if constexpr (layout.code_bits == 8) {
+      const __m256i centred = _mm256_xor_si256(weights, _mm256_set1_epi8(-128));
+      return _mm256_maddubs_epi16(_mm256_abs_epi8(centred), _mm256_sign_epi8(codes, centred));
+    } else {
+      return _mm256_maddubs_epi16(weights, codes);
+    }
+  }
+};
+
+template <packed_format Format, std::size_t Columns>
+inline void int8_tile(const product_call& call, std::size_t g, std::size_t column) noexcept {
+  const std::uint8_t* group = call.weights + g * call.group_bytes;
+  const activation_block* input[Columns];
+  lanes total[Columns][2];
+  DECANT_UNROLL
+  for (std::size_t c = 0; c < Columns; ++c) {
+    input[c] = call.input.blocks + (column + c) * call.input.block_stride;
+    total[c][0] = total[c][1] = splat(0.0F);
+  }
+  for (std::size_t b = 0; b < call.length / block_elements; ++b) {
+    if (column == 0) prefetch_weights<Format>(group, b);
+    const packed_block<Format> block(group, b);
+    for (std::size_t piece = 0; piece < packed_block<Format>::layout.pieces(); ++piece) {
+      const integer_dots<Format, Columns> dots(block, piece, input, b);
+      DECANT_UNROLL
+      for (std::size_t c = 0; c < Columns; ++c) {
+        total[c][0] = chain(total[c][0], to_floats(dots.dot[c][0]), block, 0, piece, input[c][b]);
+        total[c][1] = chain(total[c][1], to_floats(dots.dot[c][1]), block, 8, piece, input[c][b]);
       }
     }
   }
   DECANT_UNROLL
-  for (std::size_t h = 0; h < Halves; ++h) {
-    DECANT_UNROLL
-    for (std::size_t c = 0; c < Columns; ++c)
-      put(call, place.column + c, place.group * group_rows + lane_count * (place.half + h), total[h][c]);
+  for (std::size_t c = 0; c < Columns; ++c) {
+    put(call, column + c, g * group_rows, total[c][0]);
+    put(call, column + c, g * group_rows + 8, total[c][1]);
   }
 }
 
-struct q4_1_kernel {
-  template <std::size_t Columns, std::size_t Halves>
-  static void tile(const tile_call& at) noexcept {
-    q4_1_tile<Columns, Halves>(at);
-  }
-};
-
-struct q8_0_kernel {
-  template <std::size_t Columns, std::size_t Halves>
-  static void tile(const tile_call& at) noexcept {
-    q8_0_tile<Columns, Halves>(at);
-  }
-};
-
-/// One or two columns keep both halves of a group in registers; three or four take one half at a time.
-template <class Kernel>
-inline void tile_of_width(const product_call& call, std::size_t group, std::size_t column, std::size_t width) noexcept {
-  if (width == 1) return Kernel::template tile<1, 2>({call, group, 0, column});
-  if (width == 2) return Kernel::template tile<2, 2>({call, group, 0, column});
-  for (std::size_t half = 0; half < 2; ++half) {
-    if (width == 3) Kernel::template tile<3, 1>({call, group, half, column});
-    if (width == 4) Kernel::template tile<4, 1>({call, group, half, column});
-  }
-}
-
-template <class Kernel>
-inline void product(const product_call& call) noexcept {
-  constexpr std::size_t widest = 4;
+template <packed_format Format>
+inline void int8_product(const product_call& call) noexcept {
   for (std::size_t g = call.first_group; g < call.last_group; ++g) {
-    for (std::size_t column = 0; column < call.columns; column += widest) {
-      const std::size_t left = call.columns - column;
-      tile_of_width<Kernel>(call, g, column, left < widest ? left : widest);
+    std::size_t column = 0;
+    for (; column + 4 <= call.columns; column += 4) int8_tile<Format, 4>(call, g, column);
+    switch (call.columns - column) {
+      case 1: int8_tile<Format, 1>(call, g, column); break;
+      case 2: int8_tile<Format, 2>(call, g, column); break;
+      case 3: int8_tile<Format, 3>(call, g, column); break;
+      default: break;
     }
   }
-}
-
-inline void product_q4_1(const product_call& call) noexcept { product<q4_1_kernel>(call); }
-inline void product_q8_0(const product_call& call) noexcept { product<q8_0_kernel>(call); }
-
-[[nodiscard]] inline const kernel_table& kernels() noexcept {
-  static constexpr kernel_table table{product_q4_1, product_q8_0,         product_f32, quantise,
-                                      rms_norm,     silu_multiply,        soft_max,    to_half,
-                                      score<float>, score<std::uint16_t>, mix<float>,  mix<std::uint16_t>};
-  return table;
 }
 
 }  // namespace decant::inline DECANT_ABI::cpu::avx2

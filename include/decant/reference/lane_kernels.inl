@@ -2,7 +2,16 @@
 //
 // Kernels written on `lanes`, included once per instruction set, inside that set's namespace and target region.
 // Products that feed a sum are explicit fma and nothing else multiplies before it adds, so compilers have nothing to
-// contract.
+// contract. What a set brings of its own: lanes and words, and the kernels declared here.
+
+/// Products of a quantised format with int8 activations.
+template <packed_format Format>
+inline void int8_product(const product_call& call) noexcept;
+inline void quantise(const float* x, std::size_t count, activation_block* blocks) noexcept;
+inline void rms_norm(const float* x, const float* weight, std::size_t count, std::size_t padded, float epsilon,
+                     float* out) noexcept;
+inline void silu_multiply(float* gate, const float* up, std::size_t count) noexcept;
+inline void to_half(const float* x, std::size_t count, std::uint16_t* halves) noexcept;
 
 /// exp(x) with a relative error below 3e-7 on [-86.5, 88]; arguments outside are clamped.
 [[nodiscard]] inline lanes exponential(lanes x) noexcept {
@@ -22,104 +31,87 @@
   return scale_exponent(e, n);
 }
 
-inline void quantise(const float* x, std::size_t blocks, std::int8_t* codes, float* scales, float* sums) noexcept {
-  for (std::size_t b = 0; b < blocks; ++b) quantise_block(x + 32 * b, codes + 32 * b, scales[b], sums[b]);
-}
-
-inline void rms_norm(const float* x, const float* weight, std::size_t count, std::size_t padded, float epsilon,
-                     float* out) noexcept {
-  const double mean = sum_of_squares(x, padded) / static_cast<double>(count);
-  const lanes inverse = splat(static_cast<float>(1.0 / __builtin_sqrt(mean + static_cast<double>(epsilon))));
-  for (std::size_t i = 0; i < padded; i += lane_count) {
-    store(out + i, multiply(multiply(load(x + i), inverse), load(weight + i)));
-  }
-}
-
-inline void silu_multiply(float* gate, const float* up, std::size_t count) noexcept {
-  for (std::size_t i = 0; i < count; i += lane_count) {
-    const lanes z = load(gate + i);
-    const lanes denominator = add(exponential(subtract(splat(0.0F), z)), splat(1.0F));
-    store(gate + i, multiply(divide(z, denominator), load(up + i)));
-  }
-}
-
 inline float soft_max(float* scores, std::size_t count) noexcept {
   constexpr float lowest = -__builtin_huge_valf();
   for (std::size_t i = count; i % lane_count != 0; ++i) scores[i] = lowest;
   lanes best = splat(lowest);
   for (std::size_t i = 0; i < count; i += lane_count) best = maximum(load(scores + i), best);
   const lanes top = splat(greatest(best));
-  lanes total = splat(0.0F);
+  lane_sum total;
   for (std::size_t i = 0; i < count; i += lane_count) {
     const lanes x = subtract(load(scores + i), top);
     const lanes e = zero_below(exponential(x), x, -86.5F);
     store(scores + i, e);
-    total = add(total, e);
+    total.include(e);
   }
-  return 1.0F / sum(total);
+  return 1.0F / total.total();
 }
 
-inline void to_half(const float* x, std::size_t count, std::uint16_t* halves) noexcept {
-  for (std::size_t i = 0; i < count; i += lane_count) {
-    store(halves + i, minimum(splat(65504.0F), maximum(splat(-65504.0F), load(x + i))));
+/// Vectors of lanes that cover a block of keys, and a tile of dimensions.
+inline constexpr std::size_t tile_vectors = key_block / lane_count;
+
+template <std::size_t Rows>
+struct attention_sums {
+  lanes sum[Rows][tile_vectors];
+
+  /// Adds weight_of(row) * values, for 16 values.
+  template <class Element, class Weight>
+  void add_products(const Element* values, const Weight& weight_of) noexcept {
+    lanes value[tile_vectors];
+    DECANT_UNROLL
+    for (std::size_t v = 0; v < tile_vectors; ++v) value[v] = load(values + v * lane_count);
+    DECANT_UNROLL
+    for (std::size_t r = 0; r < Rows; ++r) {
+      const lanes weight = splat(weight_of(r));
+      DECANT_UNROLL
+      for (std::size_t v = 0; v < tile_vectors; ++v) sum[r][v] = fma(weight, value[v], sum[r][v]);
+    }
   }
-}
+  void put_all(float* to, std::size_t stride) const noexcept {
+    DECANT_UNROLL
+    for (std::size_t r = 0; r < Rows; ++r) {
+      DECANT_UNROLL
+      for (std::size_t v = 0; v < tile_vectors; ++v) store(to + r * stride + v * lane_count, sum[r][v]);
+    }
+  }
+};
 
 template <std::size_t Rows, class Element>
 inline void score_rows(const score_call<Element>& call) noexcept {
   for (std::size_t b = 0; b < call.blocks; ++b) {
     const Element* keys = call.keys + b * call.dimension * key_block;
-    lanes low[Rows];
-    lanes high[Rows];
-    DECANT_UNROLL
-    for (std::size_t r = 0; r < Rows; ++r) low[r] = high[r] = splat(0.0F);
-    for (std::size_t d = 0; d < call.dimension; ++d) {
-      const lanes k_low = load(keys + d * key_block);
-      const lanes k_high = load(keys + d * key_block + lane_count);
-      DECANT_UNROLL
-      for (std::size_t r = 0; r < Rows; ++r) {
-        const lanes q = splat(call.queries[r][d]);
-        low[r] = fma(q, k_low, low[r]);
-        high[r] = fma(q, k_high, high[r]);
-      }
-    }
+    attention_sums<Rows> sums;
     DECANT_UNROLL
     for (std::size_t r = 0; r < Rows; ++r) {
-      store(call.out + r * call.out_stride + b * key_block, low[r]);
-      store(call.out + r * call.out_stride + b * key_block + lane_count, high[r]);
+      DECANT_UNROLL
+      for (std::size_t v = 0; v < tile_vectors; ++v) sums.sum[r][v] = splat(0.0F);
     }
+    for (std::size_t d = 0; d < call.dimension; ++d) {
+      sums.add_products(keys + d * key_block, [&](std::size_t r) { return call.queries[r][d]; });
+    }
+    sums.put_all(call.out + b * key_block, call.out_stride);
   }
 }
 
 template <std::size_t Rows, class Element>
 inline void mix_rows(const mix_call<Element>& call) noexcept {
-  constexpr std::size_t tile = 2 * lane_count;
   constexpr std::size_t run = 128;  // values that stay in the first-level cache while all dimensions pass over them
   for (std::size_t first = 0; first < call.count; first += run) {
     const std::size_t last = call.count - first < run ? call.count : first + run;
-    for (std::size_t d = 0; d < call.dimension; d += tile) {
-      lanes low[Rows];
-      lanes high[Rows];
+    for (std::size_t d = 0; d < call.dimension; d += key_block) {
+      attention_sums<Rows> sums;
       DECANT_UNROLL
       for (std::size_t r = 0; r < Rows; ++r) {
-        low[r] = load(call.sums + r * call.dimension + d);
-        high[r] = load(call.sums + r * call.dimension + d + lane_count);
-      }
-      for (std::size_t t = first; t < last; ++t) {
-        const lanes v_low = load(call.values + t * call.dimension + d);
-        const lanes v_high = load(call.values + t * call.dimension + d + lane_count);
         DECANT_UNROLL
-        for (std::size_t r = 0; r < Rows; ++r) {
-          const lanes w = splat(call.weights[r * call.weight_stride + t]);
-          low[r] = fma(w, v_low, low[r]);
-          high[r] = fma(w, v_high, high[r]);
+        for (std::size_t v = 0; v < tile_vectors; ++v) {
+          sums.sum[r][v] = load(call.sums + r * call.dimension + d + v * lane_count);
         }
       }
-      DECANT_UNROLL
-      for (std::size_t r = 0; r < Rows; ++r) {
-        store(call.sums + r * call.dimension + d, low[r]);
-        store(call.sums + r * call.dimension + d + lane_count, high[r]);
+      for (std::size_t t = first; t < last; ++t) {
+        sums.add_products(call.values + t * call.dimension + d,
+                          [&](std::size_t r) { return call.weights[r * call.weight_stride + t]; });
       }
+      sums.put_all(call.sums + d, call.dimension);
     }
   }
 }
@@ -148,56 +140,216 @@ inline void mix(const mix_call<Element>& call) noexcept {
   }
 }
 
-/// Stores or adds a half group of eight results.
+/// Stores or adds the results of `lane_count` rows from `row` on.
 inline void put(const product_call& call, std::size_t column, std::size_t row, lanes value) noexcept {
   float* to = call.out + column * call.out_stride + row;
   store(to, call.accumulate ? add(load(to), value) : value);
 }
 
-/// Float rows: four partial sums over k mod 4, joined as (0 + 1) + (2 + 3). A group is [k][16].
-template <std::size_t Columns>
-inline void f32_half_group(const product_call& call, const float* weights, std::size_t row,
-                           std::size_t column) noexcept {
-  lanes part[Columns][4];
-  DECANT_UNROLL
-  for (std::size_t c = 0; c < Columns; ++c) {
-    DECANT_UNROLL
-    for (std::size_t j = 0; j < 4; ++j) part[c][j] = splat(0.0F);
-  }
-  const float* x = call.input.values + column * call.input.stride;
-  const std::size_t whole = call.length / 4 * 4;
-  for (std::size_t k = 0; k < whole; k += 4) {
-    DECANT_UNROLL
-    for (std::size_t j = 0; j < 4; ++j) {
-      const lanes w = load(weights + (k + j) * group_rows);
-      DECANT_UNROLL
-      for (std::size_t c = 0; c < Columns; ++c) {
-        part[c][j] = fma(w, splat(x[c * call.input.stride + k + j]), part[c][j]);
-      }
+/// One block of a group, by lanes of rows: row `row` of the group on.
+template <packed_format Format>
+class packed_block {
+ public:
+  static constexpr packed_layout layout = layout_of(Format);
+
+  packed_block(const std::uint8_t* group, std::size_t block) noexcept
+      : unit_(group + block / layout.unit_blocks * layout.unit_bytes), index_(block % layout.unit_blocks) {}
+
+  /// The codes of elements 4g..4g+3 of each row, one in every byte.
+  [[nodiscard]] words codes(std::size_t row, std::size_t g) const noexcept {
+    const std::uint8_t* at = unit_ + index_ * layout.code_bytes() + 4 * row;
+    if constexpr (layout.code_bits == 8) return load_words(at + 64 * g);
+    const words pair = load_words(at + 64 * (g % 4));
+    const words nibbles = keep_bits(g < 4 ? pair : shift_right(pair, 4), 0x0F0F0F0FU);
+    if constexpr (layout.code_bits == 5) {
+      const int to_left = 4 - static_cast<int>(g);
+      return unite(nibbles, keep_bits(shift(load_words(at + 256), to_left), 0x10101010U));
     }
+    if constexpr (layout.code_bits == 6) {
+      const int to_left = 4 - 2 * static_cast<int>(g % 4);
+      return unite(nibbles, keep_bits(shift(load_words(at + 256 + 64 * (g / 4)), to_left), 0x30303030U));
+    }
+    return nibbles;
   }
-  for (std::size_t j = 0; whole + j < call.length; ++j) {
-    const lanes w = load(weights + (whole + j) * group_rows);
+
+  /// The scales of a piece of the block.
+  [[nodiscard]] lanes scale(std::size_t row, std::size_t piece) const noexcept {
+    const std::uint8_t* scales = unit_ + layout.scales_at();
+    if constexpr (layout.scales == scaling::half_pair) return halves(scales, row);
+    if constexpr (layout.scales == scaling::half_scale) return halves(scales + 32 * index_, row);
+    if constexpr (layout.scales == scaling::nested_pair) {
+      return multiply(halves(scales + 256, row), load(scales + 16 * index_ + row));
+    }
+    const auto* steps = reinterpret_cast<const std::int8_t*>(scales + 16 * (2 * index_ + piece) + row);
+    return multiply(halves(scales + 256, row), load(steps));
+  }
+
+  [[nodiscard]] lanes minimum(std::size_t row) const noexcept {
+    const std::uint8_t* scales = unit_ + layout.scales_at();
+    if constexpr (layout.scales == scaling::half_pair) return halves(scales + 32, row);
+    return multiply(halves(scales + 288, row), load(scales + 128 + 16 * index_ + row));
+  }
+
+ private:
+  [[nodiscard]] static words shift(words a, int to_left) noexcept {
+    return to_left >= 0 ? shift_left(a, to_left) : shift_right(a, -to_left);
+  }
+  [[nodiscard]] static lanes halves(const std::uint8_t* from, std::size_t row) noexcept {
+    return load(reinterpret_cast<const std::uint16_t*>(from) + row);
+  }
+
+  const std::uint8_t* unit_;
+  std::size_t index_;
+};
+
+/// Asks for the weights a page after block `b` of a group: groups are visited one after the other, and the processor's
+/// own prefetching stops at pages.
+template <packed_format Format>
+inline void prefetch_weights(const std::uint8_t* group, std::size_t b) noexcept {
+  constexpr packed_layout layout = layout_of(Format);
+  constexpr std::size_t bytes = layout.unit_bytes / layout.unit_blocks;
+  constexpr std::size_t ahead = 4096;
+  DECANT_UNROLL
+  for (std::size_t at = 0; at < bytes; at += 64) __builtin_prefetch(group + b * bytes + ahead + at);
+}
+
+/// One step of the chain of a result: the integer dot product of a piece of a block times both scales, and after the
+/// last piece the minimum times the sum of the activations.
+template <packed_format Format>
+[[nodiscard]] inline lanes chain(lanes total, lanes dot, const packed_block<Format>& block, std::size_t row,
+                                 std::size_t piece, const activation_block& input) noexcept {
+  total = fma(dot, multiply(block.scale(row, piece), splat(input.scale)), total);
+  if constexpr (packed_block<Format>::layout.has_minimum()) total = fma(block.minimum(row), splat(input.sum), total);
+  return total;
+}
+
+// --- products with float activations: four partial sums over k mod 4, joined as (0 + 1) + (2 + 3) ---
+
+template <std::size_t Columns>
+struct float_sums {
+  lanes part[Columns][4];
+
+  float_sums() noexcept {
     DECANT_UNROLL
     for (std::size_t c = 0; c < Columns; ++c) {
-      part[c][j] = fma(w, splat(x[c * call.input.stride + whole + j]), part[c][j]);
+      DECANT_UNROLL
+      for (std::size_t j = 0; j < 4; ++j) part[c][j] = splat(0.0F);
     }
   }
-  DECANT_UNROLL
-  for (std::size_t c = 0; c < Columns; ++c) {
-    put(call, column + c, row, add(add(part[c][0], part[c][1]), add(part[c][2], part[c][3])));
+  /// Adds elements of remainder j: weights of rows times x[c * stride].
+  void add_products(std::size_t j, lanes weights, const float* x, std::size_t stride) noexcept {
+    DECANT_UNROLL
+    for (std::size_t c = 0; c < Columns; ++c) part[c][j] = fma(weights, splat(x[c * stride]), part[c][j]);
+  }
+  void put_all(const product_call& call, std::size_t column, std::size_t row) const noexcept {
+    DECANT_UNROLL
+    for (std::size_t c = 0; c < Columns; ++c) {
+      put(call, column + c, row, add(add(part[c][0], part[c][1]), add(part[c][2], part[c][3])));
+    }
+  }
+};
+
+/// Where a tile of results lies: rows from `row` of a group on, columns from `column` on.
+struct tile_place {
+  std::size_t group;
+  std::size_t row;
+  std::size_t column;
+};
+
+/// Float weights: a group is [k][16].
+template <class Element>
+struct dense_tiles {
+  template <std::size_t Columns>
+  static void compute(const product_call& call, const tile_place& at) noexcept {
+    const auto* weights = reinterpret_cast<const Element*>(call.weights + at.group * call.group_bytes) + at.row;
+    const float* x = call.input.values + at.column * call.input.stride;
+    float_sums<Columns> sums;
+    const std::size_t whole = call.length / 4 * 4;
+    for (std::size_t k = 0; k < whole; k += 4) {
+      DECANT_UNROLL
+      for (std::size_t j = 0; j < 4; ++j) {
+        sums.add_products(j, load(weights + (k + j) * group_rows), x + k + j, call.input.stride);
+      }
+    }
+    for (std::size_t k = whole; k < call.length; ++k) {
+      sums.add_products(k % 4, load(weights + k * group_rows), x + k, call.input.stride);
+    }
+    sums.put_all(call, at.column, at.group * group_rows + at.row);
+  }
+};
+
+/// Quantised weights, turned into floats in registers: the same values, in the same order, as float weights.
+template <packed_format Format>
+struct decoded_tiles {
+  static constexpr packed_layout layout = layout_of(Format);
+
+  template <std::size_t Columns>
+  static void compute(const product_call& call, const tile_place& at) noexcept {
+    const std::uint8_t* group = call.weights + at.group * call.group_bytes;
+    const float* x = call.input.values + at.column * call.input.stride;
+    float_sums<Columns> sums;
+    for (std::size_t b = 0; b < call.length / block_elements; ++b, x += block_elements) {
+      const packed_block<Format> block(group, b);
+      for (std::size_t piece = 0; piece < layout.pieces(); ++piece) {
+        const lanes scale = block.scale(at.row, piece);
+        lanes least = scale;
+        if constexpr (layout.has_minimum()) least = block.minimum(at.row);
+        constexpr std::size_t length = 8 / layout.pieces();
+        DECANT_UNROLL
+        for (std::size_t g = piece * length; g < (piece + 1) * length; ++g) {
+          const words codes = block.codes(at.row, g);
+          DECANT_UNROLL
+          for (std::size_t j = 0; j < 4; ++j) {
+            sums.add_products(j, value(codes, j, scale, least), x + 4 * g + j, call.input.stride);
+          }
+        }
+      }
+    }
+    sums.put_all(call, at.column, at.group * group_rows + at.row);
+  }
+
+  [[nodiscard]] static lanes value(words codes, std::size_t j, lanes scale, lanes least) noexcept {
+    const lanes code = to_floats(keep_bits(shift_right(codes, 8 * static_cast<int>(j)), 0xFFU));
+    if constexpr (layout.has_minimum()) return fma(scale, code, least);
+    return multiply(scale, subtract(code, splat(static_cast<float>(layout.offset))));
+  }
+};
+
+/// Runs tiles of `widest` columns, then one of what is left, over the rows of every group.
+template <class Tiles>
+inline void float_product(const product_call& call) noexcept {
+  for (std::size_t g = call.first_group; g < call.last_group; ++g) {
+    for (std::size_t row = 0; row < group_rows; row += lane_count) {
+      std::size_t column = 0;
+      for (; column + float_columns <= call.columns; column += float_columns) {
+        Tiles::template compute<float_columns>(call, {g, row, column});
+      }
+      for (; column < call.columns; ++column) Tiles::template compute<1>(call, {g, row, column});
+    }
   }
 }
 
-inline void product_f32(const product_call& call) noexcept {
-  for (std::size_t g = call.first_group; g < call.last_group; ++g) {
-    const auto* weights = reinterpret_cast<const float*>(call.weights + g * call.group_bytes);
-    for (std::size_t half = 0; half < group_rows; half += lane_count) {
-      std::size_t column = 0;
-      for (; column + 2 <= call.columns; column += 2) {
-        f32_half_group<2>(call, weights + half, g * group_rows + half, column);
-      }
-      if (column < call.columns) f32_half_group<1>(call, weights + half, g * group_rows + half, column);
-    }
-  }
+/// The kernels of an instruction set whose integer products are `int8_product<Format>`.
+[[nodiscard]] inline const kernel_table& kernels() noexcept {
+  static constexpr product_kernel f16 = float_product<dense_tiles<std::uint16_t>>;
+  static constexpr product_kernel bf16 = float_product<dense_tiles<bfloat16>>;
+  static constexpr product_kernel f32 = float_product<dense_tiles<float>>;
+  static constexpr kernel_table table{
+      {int8_product<packed_format::q4_1>, int8_product<packed_format::q5_1>, int8_product<packed_format::q8_0>,
+       int8_product<packed_format::q4_k>, int8_product<packed_format::q5_k>, int8_product<packed_format::q6_k>, f16,
+       bf16, f32},
+      {float_product<decoded_tiles<packed_format::q4_1>>, float_product<decoded_tiles<packed_format::q5_1>>,
+       float_product<decoded_tiles<packed_format::q8_0>>, float_product<decoded_tiles<packed_format::q4_k>>,
+       float_product<decoded_tiles<packed_format::q5_k>>, float_product<decoded_tiles<packed_format::q6_k>>, f16, bf16,
+       f32},
+      quantise,
+      rms_norm,
+      silu_multiply,
+      soft_max,
+      to_half,
+      score<float>,
+      score<std::uint16_t>,
+      mix<float>,
+      mix<std::uint16_t>};
+  return table;
 }

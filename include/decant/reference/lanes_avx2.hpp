@@ -5,8 +5,10 @@
 #define DECANT_REFERENCE_LANES_AVX2_HPP
 
 #include <decant/reference/cpu_features.hpp>
+#include <decant/reference/float16.hpp>
+#include <decant/reference/kernel_table.hpp>
 
-#if DECANT_HAS_AVX2_KERNELS()
+#if DECANT_HAS_X86_KERNELS()
 #include <immintrin.h>
 
 #include <cstddef>
@@ -16,6 +18,8 @@ DECANT_AVX2_BEGIN
 namespace decant::inline DECANT_ABI::cpu::avx2 {
 
 inline constexpr std::size_t lane_count = 8;
+/// Columns that products with float activations keep in registers.
+inline constexpr std::size_t float_columns = 2;
 
 using lanes = __m256;
 
@@ -23,6 +27,16 @@ using lanes = __m256;
 [[nodiscard]] inline lanes load(const float* from) noexcept { return _mm256_loadu_ps(from); }
 [[nodiscard]] inline lanes load(const std::uint16_t* halves) noexcept {
   return _mm256_cvtph_ps(_mm_loadu_si128(reinterpret_cast<const __m128i*>(halves)));
+}
+[[nodiscard]] inline lanes load(const bfloat16* from) noexcept {
+  const __m128i bits = _mm_loadu_si128(reinterpret_cast<const __m128i*>(from));
+  return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(bits), 16));
+}
+[[nodiscard]] inline lanes load(const std::uint8_t* from) noexcept {
+  return _mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(from))));
+}
+[[nodiscard]] inline lanes load(const std::int8_t* from) noexcept {
+  return _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(from))));
 }
 inline void store(float* to, lanes a) noexcept { _mm256_storeu_ps(to, a); }
 inline void store(std::uint16_t* halves, lanes a) noexcept {
@@ -54,6 +68,16 @@ inline void store(std::uint16_t* halves, lanes a) noexcept {
   return _mm_cvtss_f32(_mm_max_ss(two, _mm_shuffle_ps(two, two, 1)));
 }
 
+class lane_sum {
+ public:
+  lane_sum() noexcept : total_(_mm256_setzero_ps()) {}
+  void include(lanes a) noexcept { total_ = add(total_, a); }
+  [[nodiscard]] float total() const noexcept { return sum(total_); }
+
+ private:
+  lanes total_;
+};
+
 [[nodiscard]] inline double sum_of_squares(const float* x, std::size_t count) noexcept {
   __m256d low = _mm256_setzero_pd();
   __m256d high = _mm256_setzero_pd();
@@ -68,10 +92,30 @@ inline void store(std::uint16_t* halves, lanes a) noexcept {
   return _mm_cvtsd_f64(_mm_add_sd(two, _mm_unpackhi_pd(two, two)));
 }
 
-inline void quantise_block(const float* x, std::int8_t* codes, float& scale, float& sum) noexcept {
+using words = __m256i;
+
+[[nodiscard]] inline words load_words(const std::uint8_t* from) noexcept {
+  return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(from));
+}
+[[nodiscard]] inline words shift_left(words a, int bits) noexcept { return _mm256_slli_epi32(a, bits); }
+[[nodiscard]] inline words shift_right(words a, int bits) noexcept { return _mm256_srli_epi32(a, bits); }
+[[nodiscard]] inline words keep_bits(words a, std::uint32_t mask) noexcept {
+  return _mm256_and_si256(a, _mm256_set1_epi32(static_cast<int>(mask)));
+}
+[[nodiscard]] inline words unite(words a, words b) noexcept { return _mm256_or_si256(a, b); }
+[[nodiscard]] inline lanes to_floats(words a) noexcept { return _mm256_cvtepi32_ps(a); }
+
+[[nodiscard]] inline std::int32_t sum_of_words(__m256i a) noexcept {
+  __m128i four = _mm_add_epi32(_mm256_castsi256_si128(a), _mm256_extracti128_si256(a, 1));
+  four = _mm_add_epi32(four, _mm_shuffle_epi32(four, 0x4E));
+  four = _mm_add_epi32(four, _mm_shuffle_epi32(four, 0xB1));
+  return _mm_cvtsi128_si32(four);
+}
+
+inline void quantise_block(const float* x, activation_block& to) noexcept {
   const __m256i magnitude = _mm256_set1_epi32(0x7FFFFFFF);
   __m256i greatest8 = _mm256_setzero_si256();
-  for (std::size_t i = 0; i < 32; i += lane_count) {
+  for (std::size_t i = 0; i < block_elements; i += lane_count) {
     const __m256i bits = _mm256_and_si256(_mm256_castps_si256(_mm256_loadu_ps(x + i)), magnitude);
     greatest8 = _mm256_max_epi32(greatest8, bits);
   }
@@ -82,9 +126,9 @@ inline void quantise_block(const float* x, std::int8_t* codes, float& scale, flo
   const bool finite = _mm_cvtsi128_si32(greatest4) < 0x7F800000;
   const bool usable = finite && greatest > 1e-30F;
   if (!usable) {
-    for (std::size_t i = 0; i < 32; ++i) codes[i] = 0;
-    scale = finite ? 0.0F : __builtin_nanf("");
-    sum = scale;
+    to = {};
+    to.scale = finite ? 0.0F : __builtin_nanf("");
+    to.sum = to.scale;
     return;
   }
   const lanes inverse = _mm256_set1_ps(127.0F / greatest);
@@ -93,15 +137,13 @@ inline void quantise_block(const float* x, std::int8_t* codes, float& scale, flo
   const __m256i c1 = code(8);
   const __m256i c2 = code(16);
   const __m256i c3 = code(24);
-  const __m256i total8 = _mm256_add_epi32(_mm256_add_epi32(c0, c1), _mm256_add_epi32(c2, c3));
-  __m128i total = _mm_add_epi32(_mm256_castsi256_si128(total8), _mm256_extracti128_si256(total8, 1));
-  total = _mm_add_epi32(total, _mm_shuffle_epi32(total, 0x4E));
-  total = _mm_add_epi32(total, _mm_shuffle_epi32(total, 0xB1));
   const __m256i bytes = _mm256_packs_epi16(_mm256_packs_epi32(c0, c1), _mm256_packs_epi32(c2, c3));
   const __m256i in_order = _mm256_permutevar8x32_epi32(bytes, _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7));
-  _mm256_storeu_si256(reinterpret_cast<__m256i*>(codes), in_order);
-  scale = greatest / 127.0F;
-  sum = scale * static_cast<float>(_mm_cvtsi128_si32(total));
+  _mm256_storeu_si256(reinterpret_cast<__m256i*>(to.codes), in_order);
+  to.half_sums[0] = sum_of_words(_mm256_add_epi32(c0, c1));
+  to.half_sums[1] = sum_of_words(_mm256_add_epi32(c2, c3));
+  to.scale = greatest / 127.0F;
+  to.sum = to.scale * static_cast<float>(to.half_sums[0] + to.half_sums[1]);
 }
 
 }  // namespace decant::inline DECANT_ABI::cpu::avx2

@@ -6,15 +6,19 @@
 #define DECANT_REFERENCE_LANES_SCALAR_HPP
 
 #include <decant/reference/float16.hpp>
+#include <decant/reference/kernel_table.hpp>
 
 #include <bit>
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 
 namespace decant::inline DECANT_ABI::cpu::scalar {
 
 inline constexpr std::size_t lane_count = 8;
+/// Columns that products with float activations keep in registers.
+inline constexpr std::size_t float_columns = 2;
 
 struct lanes {
   float v[lane_count];
@@ -35,6 +39,15 @@ template <class Operation>
 }
 [[nodiscard]] inline lanes load(const std::uint16_t* halves) noexcept {
   return each([halves](std::size_t i) { return half_to_float(halves[i]); });
+}
+[[nodiscard]] inline lanes load(const bfloat16* from) noexcept {
+  return each([from](std::size_t i) { return bfloat16_to_float(from[i].bits); });
+}
+[[nodiscard]] inline lanes load(const std::uint8_t* from) noexcept {
+  return each([from](std::size_t i) { return static_cast<float>(from[i]); });
+}
+[[nodiscard]] inline lanes load(const std::int8_t* from) noexcept {
+  return each([from](std::size_t i) { return static_cast<float>(from[i]); });
 }
 inline void store(float* to, const lanes& a) noexcept {
   for (std::size_t i = 0; i < lane_count; ++i) to[i] = a.v[i];
@@ -87,6 +100,17 @@ inline void store(std::uint16_t* halves, const lanes& a) noexcept {
   return best;
 }
 
+/// A sum of many lanes whose order does not depend on how many lanes an instruction set has: eight partial sums, of
+/// the elements i with equal i mod 8.
+class lane_sum {
+ public:
+  void include(const lanes& a) noexcept { total_ = add(total_, a); }
+  [[nodiscard]] float total() const noexcept { return sum(total_); }
+
+ private:
+  lanes total_ = splat(0.0F);
+};
+
 /// Sum of squares in double, eight partial sums. `count` is a multiple of 8.
 [[nodiscard]] inline double sum_of_squares(const float* x, std::size_t count) noexcept {
   double part[lane_count] = {};
@@ -94,11 +118,45 @@ inline void store(std::uint16_t* halves, const lanes& a) noexcept {
   return ((part[0] + part[4]) + (part[2] + part[6])) + ((part[1] + part[5]) + (part[3] + part[7]));
 }
 
-/// Quantises 32 floats to codes in [-127, 127] (ties to even) with x ~ scale * code. `sum` is scale * sum of codes.
-/// A block that holds NaN or infinity gets a NaN scale, so that it cannot pass for a finite one.
-inline void quantise_block(const float* x, std::int8_t* codes, float& scale, float& sum) noexcept {
+/// A 32-bit word for each lane: four codes of a row.
+struct words {
+  std::uint32_t v[lane_count];
+};
+
+template <class Operation>
+[[nodiscard]] inline words each_word(const Operation& operation) noexcept {
+  words result;
+  for (std::size_t i = 0; i < lane_count; ++i) result.v[i] = operation(i);
+  return result;
+}
+
+[[nodiscard]] inline words load_words(const std::uint8_t* from) noexcept {
+  words result;
+  std::memcpy(result.v, from, sizeof result.v);
+  return result;
+}
+[[nodiscard]] inline words shift_left(const words& a, int bits) noexcept {
+  return each_word([&](std::size_t i) { return a.v[i] << bits; });
+}
+[[nodiscard]] inline words shift_right(const words& a, int bits) noexcept {
+  return each_word([&](std::size_t i) { return a.v[i] >> bits; });
+}
+[[nodiscard]] inline words keep_bits(const words& a, std::uint32_t mask) noexcept {
+  return each_word([&](std::size_t i) { return a.v[i] & mask; });
+}
+[[nodiscard]] inline words unite(const words& a, const words& b) noexcept {
+  return each_word([&](std::size_t i) { return a.v[i] | b.v[i]; });
+}
+/// The values of words below 2^31.
+[[nodiscard]] inline lanes to_floats(const words& a) noexcept {
+  return each([&](std::size_t i) { return static_cast<float>(a.v[i]); });
+}
+
+/// Quantises 32 floats to codes in [-127, 127] (ties to even) with x ~ scale * code. A block that holds NaN or infinity
+/// gets a NaN scale, so that it cannot pass for a finite one.
+inline void quantise_block(const float* x, activation_block& to) noexcept {
   std::uint32_t greatest_bits = 0;
-  for (std::size_t i = 0; i < 32; ++i) {
+  for (std::size_t i = 0; i < block_elements; ++i) {
     const std::uint32_t bits = std::bit_cast<std::uint32_t>(x[i]) & 0x7FFFFFFFU;
     greatest_bits = bits > greatest_bits ? bits : greatest_bits;
   }
@@ -106,14 +164,14 @@ inline void quantise_block(const float* x, std::int8_t* codes, float& scale, flo
   const bool finite = greatest_bits < 0x7F800000U;
   const bool usable = finite && greatest > 1e-30F;
   const float inverse = usable ? 127.0F / greatest : 0.0F;
-  std::int32_t total = 0;
-  for (std::size_t i = 0; i < 32; ++i) {
+  to.half_sums[0] = to.half_sums[1] = 0;
+  for (std::size_t i = 0; i < block_elements; ++i) {
     const auto code = usable ? static_cast<std::int32_t>(std::nearbyint(x[i] * inverse)) : 0;
-    codes[i] = static_cast<std::int8_t>(code);
-    total += code;
+    to.codes[i] = static_cast<std::int8_t>(code);
+    to.half_sums[i / 16] += code;
   }
-  scale = usable ? greatest / 127.0F : finite ? 0.0F : std::bit_cast<float>(0x7FC00000U);
-  sum = scale * static_cast<float>(total);
+  to.scale = usable ? greatest / 127.0F : finite ? 0.0F : std::bit_cast<float>(0x7FC00000U);
+  to.sum = to.scale * static_cast<float>(to.half_sums[0] + to.half_sums[1]);
 }
 
 }  // namespace decant::inline DECANT_ABI::cpu::scalar

@@ -31,6 +31,9 @@ struct reference_options {
   std::size_t context = 0;
   kv_type cache = kv_type::f16;
   instruction_set kernels = best_instruction_set();
+  /// What quantised matrices are multiplied with: int8 per block of 32, or the floats themselves, which is several
+  /// times slower and more exact.
+  activation_kind activations = activation_kind::int8_blocks;
 };
 
 /// Logits of the nodes of one evaluation: `vocab_size` floats a node. A view into the model.
@@ -494,8 +497,8 @@ class reference_model {
     network_ = std::make_shared<transformer>();
     cache_ = kv_cache(kv_shape::of(config, options.cache), context_ + max_pending);
     reserve_rows();
-    return network_->prepare(config, std::move(weights), context_, context_ + max_pending, options.kernels,
-                             options.threads);
+    return network_->prepare(config, std::move(weights),
+                             {context_, context_ + max_pending, options.kernels, options.activations, options.threads});
   }
 
   void reserve_rows() {

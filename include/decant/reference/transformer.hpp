@@ -35,23 +35,32 @@ struct pass_input {
   bool keys_only = false;
 };
 
+/// What passes may ask for, and how they are computed.
+struct pass_setup {
+  std::size_t positions = 0;  ///< bounds those of rows
+  std::size_t slots = 0;      ///< bounds those of caches
+  instruction_set kernels = instruction_set::scalar;
+  activation_kind activations = activation_kind::int8_blocks;
+  std::size_t threads = 1;
+};
+
 /// Weights and buffers, shared by all sequences of a model: one pass at a time.
 class transformer {
  public:
   static constexpr std::size_t max_rows = 128;
 
-  /// Takes the weights. `positions` bounds those of rows, `slots` those of caches. Errors: `out_of_memory`.
-  [[nodiscard]] result<void> prepare(const llama_config& config, llama_weights&& weights, std::size_t positions,
-                                     std::size_t slots, instruction_set set, std::size_t threads) {
+  /// Takes the weights. Errors: `out_of_memory`.
+  [[nodiscard]] result<void> prepare(const llama_config& config, llama_weights&& weights, const pass_setup& setup) {
     config_ = config;
     weights_ = std::move(weights);
-    kernels_ = &cpu::kernels_of(set);
+    kernels_ = &cpu::kernels_of(setup.kernels);
+    activations_ = setup.activations;
     logits_stride_ = round_up(config.vocabulary, cpu::group_rows);
-    pool_ = std::make_unique<thread_pool>(threads);
+    pool_ = std::make_unique<thread_pool>(setup.threads);
     tiles_.reserve(max_rows);
-    if (auto r = rope_.build(config, weights_.rope_divisors, positions); !r) return r;
+    if (auto r = rope_.build(config, weights_.rope_divisors, setup.positions); !r) return r;
     if (auto r = allocate_rows(); !r) return r;
-    return allocate_scratch(pool_->size(), slots);
+    return allocate_scratch(pool_->size(), setup.slots);
   }
 
   [[nodiscard]] const llama_config& config() const noexcept { return config_; }
@@ -166,7 +175,10 @@ class transformer {
   void normalise_row(std::size_t r, const aligned_buffer<float>& weight) noexcept {
     kernels_->rms_norm(residual_row(r), weight.data(), config_.embedding, weight.size(), config_.epsilon,
                        normed_.row(r));
-    normed_.quantise(*kernels_, r);
+    quantise(normed_, r);
+  }
+  void quantise(activation_rows& rows, std::size_t r) const noexcept {
+    if (activations_ == activation_kind::int8_blocks) rows.quantise(*kernels_, r);
   }
   void normalise(worker& self, const pass_input& pass, const aligned_buffer<float>& weight) {
     self.for_each(pass.rows.size(), 1, [&](std::size_t r) { normalise_row(r, weight); });
@@ -191,7 +203,7 @@ class transformer {
     self.for_each(pass.rows.size(), 1, [&](std::size_t r) { store(pass.rows[r], r, layer); });
     if (keys_only) return false;
     attend_tiles(self, pass, layer);
-    self.for_each(pass.rows.size(), 1, [&](std::size_t r) { attended_.quantise(*kernels_, r); });
+    self.for_each(pass.rows.size(), 1, [&](std::size_t r) { quantise(attended_, r); });
     multiply(self, pass, attended_, {residual_product(block.attention_output)});
     return true;
   }
@@ -235,7 +247,7 @@ class transformer {
       const std::size_t last = std::min(first + piece, width);
       kernels_->silu_multiply(gated_.row(r) + first, up_.data() + r * gated_.stride() + first,
                               round_up(last - first, 8));
-      gated_.quantise(*kernels_, r, first, last);
+      if (activations_ == activation_kind::int8_blocks) gated_.quantise(*kernels_, r, first, last);
     });
     multiply(self, pass, gated_, {residual_product(block.down)});
   }
@@ -262,7 +274,7 @@ class transformer {
 
   void multiply_groups(const product& p, const activation_rows& from, std::size_t columns, std::size_t first,
                        std::size_t last) const noexcept {
-    p.weight->multiply(*kernels_, from.view(), columns, p.out, p.out_stride, p.accumulate, first, last);
+    p.weight->multiply(*kernels_, from.view(), columns, p.out, p.out_stride, p.accumulate, first, last, activations_);
     if (p.bias == nullptr) return;
     for (std::size_t c = 0; c < columns; ++c) {
       float* out = p.out + c * p.out_stride;
@@ -277,6 +289,7 @@ class transformer {
   llama_config config_;
   llama_weights weights_;
   const cpu::kernel_table* kernels_ = nullptr;
+  activation_kind activations_ = activation_kind::int8_blocks;
   std::unique_ptr<thread_pool> pool_;
   rope_table rope_;
   activation_rows normed_;    // [row][embedding]
