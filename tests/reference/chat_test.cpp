@@ -9,11 +9,11 @@
 
 namespace {
 
-using decant::chat_formats;
 using decant::chat_message;
 using decant::chat_role;
 using decant::chat_template;
 using decant::error_code;
+using decant::named_chat_template;
 using decant::recognise_chat_template;
 using decant::text_part;
 using decant::write_chat;
@@ -32,16 +32,14 @@ chat_template recognise(std::string_view source) {
 }
 
 chat_template by_name(std::string_view name) {
-  for (const decant::chat_format& format : chat_formats) {
-    if (format.name == name) return {&format, {}};
-  }
-  FAIL("no such format");
-  return {};
+  auto named = named_chat_template(name);
+  REQUIRE(named.has_value());
+  return std::move(*named);
 }
 
 std::string written(const chat_template& model, const std::vector<chat_message>& messages) {
   std::string text;
-  for (const text_part& part : write_chat(model, messages, "</s>")) text.append(part.text);
+  for (const text_part& part : write_chat(model, messages, "</s>", "<s>")) text.append(part.text);
   return text;
 }
 
@@ -107,27 +105,106 @@ TEST_CASE("chat: the other families") {
   CHECK(written(by_name("gemma"), dialogue) ==
         "<start_of_turn>user\nBe brief.\n\nHi<end_of_turn>\n<start_of_turn>model\nHello.<end_of_turn>\n"
         "<start_of_turn>user\nBye<end_of_turn>\n<start_of_turn>model\n");
-  CHECK(written(by_name("mistral"), dialogue) == "[INST] Be brief.\n\nHi[/INST] Hello.</s>[INST] Bye[/INST]");
-  CHECK(written(by_name("mistral-tekken"), dialogue) == "[INST]Be brief.\n\nHi[/INST]Hello.</s>[INST]Bye[/INST]");
+  CHECK(written(by_name("phi4-mini"), dialogue) ==
+        "<|system|>Be brief.<|end|><|user|>Hi<|end|><|assistant|>Hello.<|end|><|user|>Bye<|end|><|assistant|>");
+}
+
+TEST_CASE("chat: the versions of Mistral") {
+  CHECK(written(by_name("mistral-v1"), dialogue) == " [INST] Be brief.\n\nHi [/INST] Hello.</s> [INST] Bye [/INST]");
+  CHECK(written(by_name("mistral-v3"), dialogue) == "[INST] Be brief.\n\nHi[/INST] Hello.</s>[INST] Bye[/INST]");
+  CHECK(written(by_name("mistral-v3-tekken"), dialogue) == "[INST]Be brief.\n\nHi[/INST]Hello.</s>[INST]Bye[/INST]");
+  CHECK(written(by_name("mistral-v7"), dialogue) ==
+        "[SYSTEM_PROMPT] Be brief.[/SYSTEM_PROMPT][INST] Hi[/INST] Hello.</s>[INST] Bye[/INST]");
+  CHECK(written(by_name("mistral-v7-tekken"), dialogue) ==
+        "[SYSTEM_PROMPT]Be brief.[/SYSTEM_PROMPT][INST]Hi[/INST]Hello.</s>[INST]Bye[/INST]");
+}
+
+TEST_CASE("chat: the variants of Llama 2") {
+  const std::string first = "[INST] <<SYS>>\nBe brief.\n<</SYS>>\n\nHi [/INST]";
+  CHECK(written(by_name("llama2"), dialogue) == first + " Hello. </s><s>[INST] Bye [/INST]");
+  CHECK(written(by_name("llama2-strip"), dialogue) == first + "Hello.</s>[INST] Bye [/INST]");
+  CHECK(written(by_name("llama2-bos"), dialogue) == first + "Hello.</s><s>[INST] Bye [/INST]");
+  CHECK(written(by_name("llama2-sys"), dialogue) == first + "Hello.</s>[INST] Bye [/INST]");
+  CHECK(written(by_name("llama2-plain"), dialogue) == "[INST] Be brief.\nHi [/INST]Hello.</s>[INST] Bye [/INST]");
+}
+
+TEST_CASE("chat: families that trim what the messages say") {
+  const std::vector<chat_message> spaced{
+      {chat_role::system, " S\n"}, {chat_role::user, "\t U "}, {chat_role::assistant, " \n"}};
+  CHECK(written(by_name("gemma"), spaced) ==
+        "<start_of_turn>user\nS\n\nU<end_of_turn>\n<start_of_turn>model\n<end_of_turn>\n<start_of_turn>model\n");
+  CHECK(written(by_name("llama3"), {{chat_role::user, " U "}}) ==
+        "<|start_header_id|>user<|end_header_id|>\n\nU<|eot_id|><|start_header_id|>assistant<|end_header_id|>\n\n");
+  CHECK(written(by_name("llama2"), spaced) == "[INST] <<SYS>>\nS\n<</SYS>>\n\nU [/INST]  </s>");
+  CHECK(written(by_name("mistral-v3"), {{chat_role::user, " U "}, {chat_role::assistant, " A "}}) ==
+        "[INST]  U [/INST] A</s>");
+  CHECK(written(by_name("chatml"), {{chat_role::user, " U "}}) ==
+        "<|im_start|>user\n U <|im_end|>\n<|im_start|>assistant\n");
+}
+
+TEST_CASE("chat: the raw mode adds nothing and is chosen by name alone") {
+  CHECK(written(by_name("raw"), dialogue) == "Be brief.HiHello.Bye");
+  for (const text_part& part : write_chat(by_name("raw"), dialogue, "</s>")) CHECK_FALSE(part.is_markup);
+  const auto refused = named_chat_template("vicuna");
+  REQUIRE_FALSE(refused.has_value());
+  CHECK(std::string(refused.error().message().c_str()) ==
+        "the feature is not supported: no chat format is called vicuna");
 }
 
 TEST_CASE("chat: a system message that waits for a user is not lost") {
   CHECK(written(by_name("gemma"), {{chat_role::system, "Be brief."}}) ==
         "<start_of_turn>user\nBe brief.\n\n<end_of_turn>\n<start_of_turn>model\n");
+  CHECK(written(by_name("gemma"), {{chat_role::system, "A"}, {chat_role::system, "B"}, {chat_role::user, "C"}}) ==
+        "<start_of_turn>user\nA\n\nB\n\nC<end_of_turn>\n<start_of_turn>model\n");
 }
 
 TEST_CASE("chat: families are told apart by words of their templates") {
   CHECK(recognise("<|im_start|>' + role + '<|im_sep|>' ... <|im_end|>").format->name == "phi4");
   CHECK(recognise("'<|start_header_id|>' + role + '<|end_header_id|>'").format->name == "llama3");
   CHECK(recognise("'<|user|>' ... '<|end|>' ... '<|assistant|>'").format->name == "phi3");
-  CHECK(recognise("'<|user|>' ... eos_token ... '<|assistant|>'").format->name == "zephyr");
+  CHECK(recognise("{{ '<|' + message['role'] + '|>' + message['content'] + '<|end|>' }}{{ '<|assistant|>' }}")
+            .format->name == "phi4-mini");
   CHECK(recognise("'<start_of_turn>' + role ... '<end_of_turn>'").format->name == "gemma");
-  CHECK(recognise("'[AVAILABLE_TOOLS] ' ... \"[INST] \" + content").format->name == "mistral");
-  CHECK(recognise("'[AVAILABLE_TOOLS]' ... \"[INST]\" + content").format->name == "mistral-tekken");
+}
+
+TEST_CASE("chat: Zephyr templates end the user's turn with the end of sequence") {
+  CHECK(recognise("{{ '<|user|>\n' + message['content'] + eos_token }} {{ '<|assistant|>\n' }}").format->name ==
+        "zephyr");
+  CHECK(written(recognise("{{ '<|user|>' + message['content'] + '<|endoftext|>' }} {{ '<|assistant|>' }}"),
+                {{chat_role::user, "Hi"}}) == "<|user|>\nHi<|endoftext|>\n<|assistant|>\n");
+  const std::string_view another = "{{ '<|user|>\n' + message['content'] + '\n' }} {{ '<|assistant|>' + eos_token }}";
+  CHECK(recognise_chat_template(another).code() == error_code::unsupported);
+}
+
+TEST_CASE("chat: templates with INST marks are told apart") {
+  CHECK(recognise("{{ \"[SYSTEM_PROMPT] \" + s }} {{ \"[INST] \" }}").format->name == "mistral-v7");
+  CHECK(recognise("{{ '[SYSTEM_PROMPT]' + s }} {{ '[INST]' }}").format->name == "mistral-v7-tekken");
+  CHECK(recognise("{{ ' [INST] ' + system_message }}").format->name == "mistral-v1");
+  CHECK(recognise("{{ \"[AVAILABLE_TOOLS]\" }} {{ \"[INST]\" + content }}").format->name == "mistral-v3-tekken");
+  CHECK(recognise("{{ \"[AVAILABLE_TOOLS] \" }} {{ \"[INST] \" + content }}").format->name == "mistral-v3");
+  CHECK(
+      recognise(
+          "{% set content = '<<SYS>>\\n' + system_message %}{{ bos_token + '[INST] ' + content.strip() + ' [/INST]' }}"
+          "{{ ' '  + content.strip() + ' ' + eos_token }}")
+          .format->name == "llama2");
+  CHECK(recognise("{{ '[INST] ' + content.strip() }} {{ content.strip() + eos_token }}").format->name ==
+        "llama2-strip");
+  CHECK(recognise("{{ bos_token + '[INST] ' + content + ' [/INST]' }}").format->name == "llama2-bos");
+  CHECK(recognise("{{ '[INST] <<SYS>>' }}").format->name == "llama2-sys");
+  CHECK(recognise("{{ '[INST] ' + content + ' [/INST]' }}").format->name == "llama2-plain");
+}
+
+TEST_CASE("chat: a hostile template is read in linear time") {
+  std::string source;
+  for (int i = 0; i < 200'000; ++i) source.append("<|user|>");
+  CHECK(recognise_chat_template(source).code() == error_code::unsupported);
+  std::string heads = "<|im_end|>";
+  for (int i = 0; i < 100'000; ++i) heads.append("<|im_start|>system\n");
+  CHECK(recognise(heads + "'<|im_end|>").default_system.empty());
 }
 
 TEST_CASE("chat: an unknown template is refused") {
-  for (const std::string_view source : {"", "{{ messages }}", "[INST] <<SYS>>", "<|im_start|> alone"}) {
+  for (const std::string_view source : {"", "{{ messages }}", "[INST] alone", "<|im_start|> alone"}) {
     CHECK(recognise_chat_template(source).code() == error_code::unsupported);
   }
   CHECK(std::string(recognise_chat_template("").error().message().c_str()) ==

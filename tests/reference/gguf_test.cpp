@@ -10,6 +10,7 @@
 #include <string_view>
 #include <vector>
 
+#include "support/allocation_counter.hpp"
 #include "support/test_kit.hpp"
 
 namespace {
@@ -160,6 +161,29 @@ TEST_CASE("every proper prefix of a GGUF file is refused as truncated") {
   }
 }
 
+TEST_CASE("declared counts do not make the GGUF reader allocate") {
+  constexpr std::uint64_t declared[] = {1ULL << 15, 1ULL << 32, 1ULL << 60, ~0ULL};
+  for (const std::uint64_t count : declared) {
+    const auto string_of = [count] {
+      return raw_file().header(0, 1).text("key").put(std::uint32_t{8}).put(count).pad(64).bytes;
+    };
+    const auto array_of = [count](std::uint32_t type) {
+      return raw_file().header(0, 1).text("key").put(std::uint32_t{9}).put(type).put(count).pad(64).bytes;
+    };
+    const auto allocations_for = [](const bytes_type& bytes) {
+      error_code code = error_code::none;
+      const std::size_t count_of = decant_test::allocations_of([&] { code = code_of(bytes); });
+      CHECK(code != error_code::none);
+      return count_of;
+    };
+    CHECK(allocations_for(raw_file().header(count, 0).pad(64).bytes) == 0);
+    CHECK(allocations_for(raw_file().header(0, count).pad(64).bytes) == 0);
+    // The list of the one key is all that is allocated.
+    CHECK(allocations_for(string_of()) == 1);
+    for (const std::uint32_t type : {0U, 7U, 8U, 12U}) CHECK(allocations_for(array_of(type)) == 1);
+  }
+}
+
 TEST_CASE("changed bytes never make the GGUF reader read outside the file") {
   const bytes_type whole = small_file().bytes();
   std::size_t accepted = 0;
@@ -205,8 +229,11 @@ TEST_CASE("known attacks on GGUF readers are refused with the culprit's name") {
       {"tensor count overflows", raw_file().header(all_ones, 0).bytes, error_code::file_too_large, "tensors"},
       {"key count overflows", raw_file().header(0, all_ones).bytes, error_code::file_too_large, "keys"},
       {"tensor count beyond the file", raw_file().header(60000, 0).pad(64).bytes, error_code::file_truncated, "list"},
+      {"key count beyond the file", raw_file().header(0, 60000).pad(64).bytes, error_code::file_truncated, "list"},
       {"key length overflows", raw_file().header(0, 1).put(all_ones).pad(64).bytes, error_code::file_malformed,
        "a metadata key"},
+      {"key of 65536 bytes", raw_file().header(0, 1).text(std::string(65536, 'k')).put(std::uint32_t{4}).pad(64).bytes,
+       error_code::file_malformed, "a metadata key"},
       {"empty key", raw_file().header(0, 1).text("").put(std::uint32_t{4}).pad(64).bytes, error_code::file_malformed,
        "a metadata key"},
       {"key with a control character", raw_file().header(0, 1).text("a\nb").put(std::uint32_t{4}).pad(64).bytes,
@@ -215,12 +242,45 @@ TEST_CASE("known attacks on GGUF readers are refused with the culprit's name") {
        error_code::file_malformed, "key"},
       {"string length overflows", raw_file().header(0, 1).text("key").put(std::uint32_t{8}).put(all_ones).pad().bytes,
        error_code::file_malformed, "key"},
+      {"string of more than 2^24 bytes",
+       raw_file().header(0, 1).text("key").put(std::uint32_t{8}).put(std::uint64_t{(1U << 24) + 1}).pad(64).bytes,
+       error_code::file_malformed, "too long: key"},
       {"string beyond the file",
        raw_file().header(0, 1).text("key").put(std::uint32_t{8}).put(std::uint64_t{1000}).pad(64).bytes,
        error_code::file_truncated, "a metadata string"},
       {"array count overflows",
        raw_file().header(0, 1).text("key").put(std::uint32_t{9}).put(std::uint32_t{10}).put(huge).pad(64).bytes,
        error_code::file_truncated, "key"},
+      {"array count times element size overflows",
+       raw_file().header(0, 1).text("key").put(std::uint32_t{9}).put(std::uint32_t{12}).put(huge / 4 + 1).pad(64).bytes,
+       error_code::file_truncated, "key"},
+      {"array of an unknown type",
+       raw_file().header(0, 1).text("key").put(std::uint32_t{9}).put(std::uint32_t{13}).put(huge).pad(64).bytes,
+       error_code::file_malformed, "key"},
+      {"array of booleans with a 2",
+       raw_file()
+           .header(0, 1)
+           .text("key")
+           .put(std::uint32_t{9})
+           .put(std::uint32_t{7})
+           .put(std::uint64_t{2})
+           .put(std::uint8_t{1})
+           .put(std::uint8_t{2})
+           .pad(64)
+           .bytes,
+       error_code::file_malformed, "key"},
+      {"string of an array beyond the file",
+       raw_file()
+           .header(0, 1)
+           .text("key")
+           .put(std::uint32_t{9})
+           .put(std::uint32_t{8})
+           .put(std::uint64_t{2})
+           .text("one")
+           .put(huge)
+           .pad(64)
+           .bytes,
+       error_code::file_malformed, "key"},
       {"string array count overflows",
        raw_file().header(0, 1).text("key").put(std::uint32_t{9}).put(std::uint32_t{8}).put(all_ones).pad(64).bytes,
        error_code::file_truncated, "key"},
@@ -243,6 +303,12 @@ TEST_CASE("known attacks on GGUF readers are refused with the culprit's name") {
       {"alignment 0",
        raw_file().header(0, 1).text("general.alignment").put(std::uint32_t{4}).put(std::uint32_t{0}).pad(64).bytes,
        error_code::file_malformed, "general.alignment"},
+      {"alignment 4",
+       raw_file().header(0, 1).text("general.alignment").put(std::uint32_t{4}).put(std::uint32_t{4}).pad(64).bytes,
+       error_code::file_malformed, "general.alignment"},
+      {"alignment 2^21",
+       raw_file().header(0, 1).text("general.alignment").put(std::uint32_t{4}).put(1U << 21).pad(64).bytes,
+       error_code::file_malformed, "general.alignment"},
       {"alignment 24",
        raw_file().header(0, 1).text("general.alignment").put(std::uint32_t{4}).put(std::uint32_t{24}).pad(64).bytes,
        error_code::file_malformed, "general.alignment"},
@@ -255,6 +321,9 @@ TEST_CASE("known attacks on GGUF readers are refused with the culprit's name") {
       {"split file",
        raw_file().header(0, 1).text("split.count").put(std::uint32_t{2}).put(std::uint16_t{2}).pad(64).bytes,
        error_code::unsupported, "several files"},
+      {"split count that is no number",
+       raw_file().header(0, 1).text("split.count").put(std::uint32_t{8}).text("two").pad(64).bytes,
+       error_code::file_malformed, "split.count"},
       {"no dimensions", raw_file().header(1, 0).tensor("t", {}, f32, 0).pad(64).bytes, error_code::file_malformed, "t"},
       {"five dimensions", raw_file().header(1, 0).tensor("t", {1, 1, 1, 1, 1}, f32, 0).pad(64).bytes,
        error_code::file_malformed, "t"},
@@ -267,6 +336,18 @@ TEST_CASE("known attacks on GGUF readers are refused with the culprit's name") {
        error_code::file_malformed, "overflows in tensor: t"},
       {"byte size wraps to 0", raw_file().header(1, 0).tensor("t", {1ULL << 31, 1ULL << 31}, f32, 0).pad(64).bytes,
        error_code::file_malformed, "overflows in tensor: t"},
+      {"sizes whose sum wraps",
+       raw_file()
+           .header(2, 0)
+           .tensor("s", {1ULL << 40, 1ULL << 21}, f32, 0)
+           .tensor("t", {1ULL << 40, 1ULL << 21}, f32, huge)
+           .pad(64)
+           .bytes,
+       error_code::file_truncated, "in tensor: s"},
+      {"offset plus size wraps", raw_file().header(1, 0).tensor("t", {1ULL << 40, 1ULL << 21}, f32, huge).pad(64).bytes,
+       error_code::file_truncated, "in tensor: t"},
+      {"larger than the file by one byte", raw_file().header(1, 0).tensor("t", {17}, f32, 0).pad(67).bytes,
+       error_code::file_truncated, "in tensor: t"},
       {"larger than the file", raw_file().header(1, 0).tensor("t", {1ULL << 30}, f32, 0).pad(64).bytes,
        error_code::file_truncated, "t"},
       {"rows of part blocks", raw_file().header(1, 0).tensor("t", {48}, q4_1, 0).pad(64).bytes,

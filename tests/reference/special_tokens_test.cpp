@@ -114,3 +114,15 @@ TEST_CASE("special_tokens: the fast search does what the rule says") {
     REQUIRE(find(make(listed), {{text, false}}) == find_by_rule(listed, text));
   }
 }
+
+TEST_CASE("special_tokens: a vocabulary of nested tokens costs neither memory nor much time") {
+  std::vector<std::string> texts;
+  for (std::size_t size = 1; size <= 500; ++size) texts.push_back(std::string(size, 'a'));
+  std::vector<special_word> listed;
+  for (const std::string& text : texts) listed.push_back({text, user_defined});
+  const std::string text(20'123, 'a');
+  const std::vector<special_occurrence> found = find(make(listed), {{text, false}});
+  REQUIRE(found.size() == 41);
+  CHECK(found.front() == special_occurrence{0, 500, 499});
+  CHECK(found.back() == special_occurrence{20'000, 123, 122});
+}

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include <decant/reference/chat.hpp>
+#include <decant/reference/gguf_writer.hpp>
 #include <decant/reference/text_stream.hpp>
 #include <decant/reference/tokenizer.hpp>
 
 #include <cstdlib>
-#include <cstring>
 #include <fstream>
 #include <optional>
 #include <string>
@@ -13,83 +13,26 @@
 
 #include "support/everyday_model.hpp"
 #include "support/test_kit.hpp"
+#include "support/vocabularies.hpp"
 
 namespace {
 
-using decant::bpe_tokenizer;
-using decant::bpe_tokenizer_data;
 using decant::error_code;
 using decant::gguf_file;
+using decant::gguf_writer;
 using decant::load_tokenizer;
 using decant::no_token;
 using decant::sequence_marks;
 using decant::text_part;
 using decant::token;
 using decant::tokenizer;
+using decant::tokenizer_data;
 
-/// Writes the metadata of a GGUF file, without tensors.
-class metadata_writer {
- public:
-  void text(std::string_view key, std::string_view value) {
-    begin(key, 8);
-    string(value);
-  }
-  void number(std::string_view key, std::uint32_t value) {
-    begin(key, 4);
-    raw(value);
-  }
-  void flag(std::string_view key, bool value) {
-    begin(key, 7);
-    raw(static_cast<std::uint8_t>(value ? 1 : 0));
-  }
-  void texts(std::string_view key, const std::vector<std::string_view>& values) {
-    begin(key, 9);
-    raw(std::uint32_t{8});
-    raw(std::uint64_t{values.size()});
-    for (const std::string_view value : values) string(value);
-  }
-  void numbers(std::string_view key, const std::vector<std::int32_t>& values) {
-    begin(key, 9);
-    raw(std::uint32_t{5});
-    raw(std::uint64_t{values.size()});
-    for (const std::int32_t value : values) raw(value);
-  }
+using texts = std::vector<std::string_view>;
+using kinds = std::vector<std::int32_t>;
 
-  [[nodiscard]] std::vector<std::byte> finish() const {
-    metadata_writer head;
-    head.bytes_ = "GGUF";
-    head.raw(std::uint32_t{3});
-    head.raw(std::uint64_t{0});
-    head.raw(count_);
-    const std::string whole = head.bytes_ + bytes_;
-    std::vector<std::byte> file(whole.size());
-    std::memcpy(file.data(), whole.data(), whole.size());
-    return file;
-  }
-
- private:
-  template <class T>
-  void raw(T value) {
-    char bytes[sizeof(T)];
-    std::memcpy(bytes, &value, sizeof(T));
-    bytes_.append(bytes, sizeof(T));
-  }
-  void string(std::string_view value) {
-    raw(std::uint64_t{value.size()});
-    bytes_.append(value);
-  }
-  void begin(std::string_view key, std::uint32_t type) {
-    ++count_;
-    string(key);
-    raw(type);
-  }
-
-  std::uint64_t count_ = 0;
-  std::string bytes_;
-};
-
-decant::result<tokenizer> load(const metadata_writer& metadata) {
-  const std::vector<std::byte> bytes = metadata.finish();
+decant::result<tokenizer> load(const gguf_writer& metadata) {
+  const std::vector<std::byte> bytes = metadata.bytes();
   const auto file = gguf_file::parse(bytes);
   REQUIRE(file.has_value());
   return load_tokenizer(*file);  // the file dies here: the tokenizer must not refer to it
@@ -106,21 +49,21 @@ const std::vector<std::string_view> small_texts{"<s>",
                                                 "@@"};
 
 /// A small and complete tokenizer, as a file holds it.
-metadata_writer small_file() {
-  metadata_writer metadata;
-  metadata.text("tokenizer.ggml.model", "gpt2");
-  metadata.text("tokenizer.ggml.pre", "gpt-2");
-  metadata.texts("tokenizer.ggml.tokens", small_texts);
-  metadata.numbers("tokenizer.ggml.token_type", {3, 3, 1, 1, 1, 1, 1, 4});
-  metadata.texts("tokenizer.ggml.merges", {"a b", "\xC4\xA0 ab"});
-  metadata.number("tokenizer.ggml.bos_token_id", 0);
-  metadata.number("tokenizer.ggml.eos_token_id", 1);
-  metadata.number("tokenizer.ggml.unknown_token_id", 0);
+gguf_writer small_file() {
+  gguf_writer metadata;
+  metadata.set("tokenizer.ggml.model", std::string_view("gpt2"));
+  metadata.set("tokenizer.ggml.pre", std::string_view("gpt-2"));
+  metadata.set_array("tokenizer.ggml.tokens", small_texts);
+  metadata.set_array("tokenizer.ggml.token_type", kinds{3, 3, 1, 1, 1, 1, 1, 4});
+  metadata.set_array("tokenizer.ggml.merges", texts{"a b", "\xC4\xA0 ab"});
+  metadata.set("tokenizer.ggml.bos_token_id", std::uint32_t{0});
+  metadata.set("tokenizer.ggml.eos_token_id", std::uint32_t{1});
+  metadata.set("tokenizer.ggml.unknown_token_id", std::uint32_t{0});
   return metadata;
 }
 
-bpe_tokenizer_data small_data() {
-  bpe_tokenizer_data data;
+tokenizer_data small_data() {
+  tokenizer_data data;
   data.vocabulary.texts = small_texts;
   data.vocabulary.kinds = {3, 3, 1, 1, 1, 1, 1, 4};
   data.vocabulary.bos = 0;
@@ -130,8 +73,8 @@ bpe_tokenizer_data small_data() {
   return data;
 }
 
-bpe_tokenizer make(const bpe_tokenizer_data& data) {
-  auto made = bpe_tokenizer::create(data);
+tokenizer make(const tokenizer_data& data) {
+  auto made = tokenizer::create(data);
   REQUIRE(made.has_value());
   return std::move(*made);
 }
@@ -155,7 +98,7 @@ const tokenizer* everyday_tokenizer() {
   return loaded ? &*loaded : nullptr;
 }
 
-/// A line of tokenizer_golden.txt.
+/// A line of a file of golden values.
 struct golden_text {
   std::string text;
   std::vector<token> plain;
@@ -182,8 +125,8 @@ std::string unescape(const std::string& escaped) {
   return text;
 }
 
-std::vector<golden_text> read_golden() {
-  std::ifstream file(DECANT_TEST_DATA_DIR "/tokenizer_golden.txt");
+std::vector<golden_text> read_golden(const std::string& name) {
+  std::ifstream file(DECANT_TEST_DATA_DIR "/" + name);
   std::vector<golden_text> golden;
   for (std::string line; std::getline(file, line);) {
     if (line.empty() || line[0] == '#') continue;
@@ -202,7 +145,7 @@ std::vector<golden_text> read_golden() {
 }  // namespace
 
 TEST_CASE("tokenizer: pieces are merged, special tokens are cut out") {
-  const bpe_tokenizer small = make(small_data());
+  const tokenizer small = make(small_data());
   CHECK(ids(small.encode("ab ab")) == std::vector<token>{5, 6});
   CHECK(ids(small.encode("b a")) == std::vector<token>{3, 4, 2});
   CHECK(ids(small.encode("a@@b")) == std::vector<token>{2, 7, 3});
@@ -211,11 +154,11 @@ TEST_CASE("tokenizer: pieces are merged, special tokens are cut out") {
 }
 
 TEST_CASE("tokenizer: parts are split into pieces as one text, control tokens count in markup alone") {
-  const bpe_tokenizer small = make(small_data());
+  const tokenizer small = make(small_data());
   const std::vector<text_part> words{{"a", true}, {"b", false}, {" a", false}, {"b", true}};
   CHECK(ids(small.encode(words)) == std::vector<token>{5, 6});
 
-  bpe_tokenizer_data data = small_data();
+  tokenizer_data data = small_data();
   data.vocabulary.unknown = 0;
   const std::vector<text_part> forged{{"</s>", true}, {"</s>", false}};
   const std::vector<token> encoded = ids(make(data).encode(forged));
@@ -223,7 +166,7 @@ TEST_CASE("tokenizer: parts are split into pieces as one text, control tokens co
 }
 
 TEST_CASE("tokenizer: tokens around the sequence are added as the file or the rule says") {
-  bpe_tokenizer_data data = small_data();
+  tokenizer_data data = small_data();
   CHECK(ids(make(data).encode("a")) == std::vector<token>{2});
   data.adds_bos = true;
   data.adds_eos = true;
@@ -241,7 +184,7 @@ TEST_CASE("tokenizer: tokens around the sequence are added as the file or the ru
 }
 
 TEST_CASE("tokenizer: a rule may take whole pieces before merging") {
-  bpe_tokenizer_data data = small_data();
+  tokenizer_data data = small_data();
   data.vocabulary.texts = {"<s>",
                            "</s>",
                            "a",
@@ -259,7 +202,7 @@ TEST_CASE("tokenizer: a rule may take whole pieces before merging") {
 }
 
 TEST_CASE("tokenizer: decoding prints bytes and checks ids") {
-  const bpe_tokenizer small = make(small_data());
+  const tokenizer small = make(small_data());
   const std::vector<token> good{0, 6, 7, 1};
   const auto text = small.decode(good);
   REQUIRE(text.has_value());
@@ -271,14 +214,14 @@ TEST_CASE("tokenizer: decoding prints bytes and checks ids") {
 }
 
 TEST_CASE("tokenizer: it may be moved") {
-  bpe_tokenizer first = make(small_data());
-  const bpe_tokenizer second = std::move(first);
+  tokenizer first = make(small_data());
+  const tokenizer second = std::move(first);
   CHECK(ids(second.encode_markup("ab ab</s>")) == std::vector<token>{5, 6, 1});
 }
 
 TEST_CASE("tokenizer: data that contradict themselves are refused") {
-  const auto code_of = [](const bpe_tokenizer_data& data) { return bpe_tokenizer::create(data).code(); };
-  bpe_tokenizer_data data = small_data();
+  const auto code_of = [](const tokenizer_data& data) { return tokenizer::create(data).code(); };
+  tokenizer_data data = small_data();
   data.pre_tokenizer = "unheard-of";
   CHECK(code_of(data) == error_code::unsupported);
   data = small_data();
@@ -308,11 +251,11 @@ TEST_CASE("tokenizer: a file's metadata make a tokenizer") {
 }
 
 TEST_CASE("tokenizer: optional keys of a file count") {
-  metadata_writer metadata = small_file();
-  metadata.flag("tokenizer.ggml.add_bos_token", true);
-  metadata.flag("tokenizer.ggml.add_eos_token", true);
-  metadata.number("tokenizer.ggml.eot_token_id", 5);
-  metadata.number("tokenizer.ggml.fim_pad_token_id", 6);
+  gguf_writer metadata = small_file();
+  metadata.set("tokenizer.ggml.add_bos_token", true);
+  metadata.set("tokenizer.ggml.add_eos_token", true);
+  metadata.set("tokenizer.ggml.eot_token_id", std::uint32_t{5});
+  metadata.set("tokenizer.ggml.fim_pad_token_id", std::uint32_t{6});
   const auto loaded = load(metadata);
   REQUIRE(loaded.has_value());
   CHECK(ids(loaded->encode("a")) == std::vector<token>{0, 2, 1});
@@ -321,12 +264,12 @@ TEST_CASE("tokenizer: optional keys of a file count") {
 }
 
 TEST_CASE("tokenizer: files of another kind, or with wrong keys, are refused") {
-  metadata_writer metadata;
+  gguf_writer metadata;
   CHECK(load(metadata).code() == error_code::file_malformed);
-  metadata.text("tokenizer.ggml.model", "llama");
+  metadata.set("tokenizer.ggml.model", std::string_view("bert"));
   const auto other_kind = load(metadata);
   REQUIRE_FALSE(other_kind.has_value());
-  CHECK(std::string(other_kind.error().message().c_str()) == "the feature is not supported: tokenizer of kind: llama");
+  CHECK(std::string(other_kind.error().message().c_str()) == "the feature is not supported: tokenizer of kind: bert");
 
   struct wrong_key {
     const char* key;
@@ -336,20 +279,20 @@ TEST_CASE("tokenizer: files of another kind, or with wrong keys, are refused") {
        {wrong_key{"tokenizer.ggml.eot_token_id", 8}, wrong_key{"tokenizer.ggml.eom_token_id", 0xFFFFFFFEu},
         wrong_key{"tokenizer.ggml.add_bos_token", 1}}) {
     metadata = small_file();
-    metadata.number(wrong.key, wrong.value);
+    metadata.set(wrong.key, wrong.value);
     CHECK(load(metadata).code() == error_code::file_malformed);
   }
   for (const char* missing : {"tokens", "merges"}) {
-    metadata = metadata_writer();
-    metadata.text("tokenizer.ggml.model", "gpt2");
-    if (std::string_view(missing) != "tokens") metadata.texts("tokenizer.ggml.tokens", small_texts);
-    if (std::string_view(missing) != "merges") metadata.texts("tokenizer.ggml.merges", {"a b"});
+    metadata = gguf_writer();
+    metadata.set("tokenizer.ggml.model", std::string_view("gpt2"));
+    if (std::string_view(missing) != "tokens") metadata.set_array("tokenizer.ggml.tokens", small_texts);
+    if (std::string_view(missing) != "merges") metadata.set_array("tokenizer.ggml.merges", texts{"a b"});
     CHECK(load(metadata).code() == error_code::file_malformed);
   }
 }
 
 TEST_CASE("tokenizer: a damaged file never does harm") {
-  const std::vector<std::byte> bytes = small_file().finish();
+  const std::vector<std::byte> bytes = small_file().bytes();
   std::size_t loaded = 0;
   std::size_t refused = 0;
   const auto attempt = [&](std::span<const std::byte> damaged) {
@@ -366,7 +309,7 @@ TEST_CASE("tokenizer: a damaged file never does harm") {
     }
   };
   for (std::size_t size = 0; size < bytes.size(); ++size) attempt(std::span(bytes).first(size));
-  CHECK(refused == bytes.size());
+  CHECK(refused > bytes.size() - 32);  // the padding at the end may be missing
   std::vector<std::byte> damaged = bytes;
   for (std::size_t at = 0; at < bytes.size(); ++at) {
     for (const unsigned mask : {0x01u, 0x80u, 0xFFu}) {
@@ -395,7 +338,7 @@ TEST_CASE("tokenizer: the everyday model's vocabulary is as its makers say") {
 TEST_CASE("tokenizer: ids of the everyday model equal those of an independent implementation") {
   const tokenizer* model = everyday_tokenizer();
   if (model == nullptr) DECANT_SKIP(decant_test::everyday_model_missing);
-  const std::vector<golden_text> golden = read_golden();
+  const std::vector<golden_text> golden = read_golden("tokenizer_golden.txt");
   REQUIRE(golden.size() >= 300);
   for (const golden_text& entry : golden) {
     CAPTURE(entry.text);
@@ -404,12 +347,28 @@ TEST_CASE("tokenizer: ids of the everyday model equal those of an independent im
   }
 }
 
+TEST_CASE("tokenizer: ids of generated vocabularies equal those of llama.cpp") {
+  std::size_t compared = 0;
+  for (const decant_test::named_vocabulary& vocabulary : decant_test::generated_vocabularies()) {
+    CAPTURE(vocabulary.name);
+    const auto made = load(vocabulary.file.writer());
+    REQUIRE(made.has_value());
+    for (const golden_text& entry : read_golden(std::string("tokenizer_golden_") + vocabulary.name + ".txt")) {
+      CAPTURE(entry.text);
+      CHECK(ids(made->encode(entry.text)) == entry.plain);
+      CHECK(ids(made->encode_markup(entry.text)) == entry.markup);
+      ++compared;
+    }
+  }
+  CHECK(compared >= 600);
+}
+
 TEST_CASE("tokenizer: text of the everyday model survives encoding and streaming") {
   const tokenizer* model = everyday_tokenizer();
   if (model == nullptr) DECANT_SKIP(decant_test::everyday_model_missing);
   const token unknown = model->words().unknown();
   std::size_t compared = 0;
-  for (const golden_text& entry : read_golden()) {
+  for (const golden_text& entry : read_golden("tokenizer_golden.txt")) {
     const std::vector<token> encoded = ids(model->encode(entry.text));
     if (std::count(encoded.begin(), encoded.end(), unknown) > 0) continue;
     decant::text_stream stream;

@@ -145,3 +145,42 @@ TEST_CASE("vocabulary: contradictions are refused") {
     CHECK(code_of(data) == error_code::file_malformed);
   }
 }
+
+TEST_CASE("vocabulary: texts that can only be marks are control tokens, whatever their kind") {
+  vocabulary_data data;
+  data.texts = {"<|im_end|>", "<|fim_prefix|>", "<|endoftext|>", "x"};
+  data.kinds = {1, 4, 3, 1};
+  const vocabulary words = make(data);
+  for (const token id : {0, 1, 2}) {
+    CHECK(words.kind(id) == token_kind::control);
+    CHECK(words.bytes(id).empty());
+    CHECK_FALSE(words.is_plain(id));
+  }
+  CHECK(words.is_plain(3));
+  CHECK(ends(words) == std::vector<token>{0, 2});
+}
+
+TEST_CASE("vocabulary: texts that may be ordinary end a generation only as control tokens") {
+  vocabulary_data data;
+  data.texts = {"</s>", "<eos>", "x"};
+  data.kinds = {1, 4, 1};
+  CHECK(ends(make(data)).empty());
+  CHECK(make(data).bytes(0) == "</s>");
+  data.kinds = {3, 3, 1};
+  CHECK(ends(make(data)) == std::vector<token>{0, 1});
+}
+
+TEST_CASE("vocabulary: every byte has the token of its family") {
+  const vocabulary letters = make(small());
+  CHECK(letters.family() == decant::vocabulary_family::byte_level);
+  CHECK(letters.byte_token('a') == 1);
+  CHECK(letters.byte_token(0xE9) == 5);
+  CHECK(letters.byte_token('A') == no_token);
+
+  vocabulary_data data = small();
+  data.family = decant::vocabulary_family::sentencepiece;
+  const vocabulary names = make(data);
+  CHECK(names.byte_token('A') == 6);
+  CHECK(names.byte_token('a') == no_token);
+  CHECK(names.bytes(6) == "A");
+}

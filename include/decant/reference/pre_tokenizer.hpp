@@ -63,11 +63,17 @@ inline constexpr const char* qwen2_pattern = DECANT_DETAIL_LLAMA3("\\p{N}");
 
 /// Every rule the library knows. "default" is the rule of files that name none; text is then split as engines split it
 /// in that case, which may differ from what the model was trained on.
-inline constexpr std::array<pre_tokenizer_rule, 20> pre_tokenizer_rules{{
+inline constexpr std::array<pre_tokenizer_rule, 34> pre_tokenizer_rules{{
     {"gpt-2", {detail::gpt2_pattern}},
     {"phi-2", {detail::gpt2_pattern}},
     {"mpt", {detail::gpt2_pattern}},
     {"olmo", {detail::gpt2_pattern}},
+    {"jais", {detail::gpt2_pattern}},
+    {"exaone4", {detail::gpt2_pattern}},
+    {"trillion", {detail::gpt2_pattern}},
+    {"granite-docling", {detail::gpt2_pattern}},
+    {"gigachat", {detail::gpt2_pattern}},
+    {"mellum", {detail::gpt2_pattern}},
     {"smollm", {detail::single_digit_pattern, detail::gpt2_pattern}},
     {"starcoder", {detail::single_digit_pattern, detail::gpt2_pattern}},
     {"refact", {detail::single_digit_pattern, detail::gpt2_pattern}},
@@ -75,13 +81,21 @@ inline constexpr std::array<pre_tokenizer_rule, 20> pre_tokenizer_rules{{
     {"codeshell", {detail::single_digit_pattern, detail::gpt2_pattern}},
     {"exaone", {detail::single_digit_pattern, detail::gpt2_pattern}},
     {"minerva-7b", {detail::single_digit_pattern, detail::gpt2_pattern}},
+    {"mellum2", {detail::single_digit_pattern, detail::gpt2_pattern}},
     {"llama-bpe", {detail::llama3_pattern}, true, true},
     {"llama-v3", {detail::llama3_pattern}, true, true},
     {"llama3", {detail::llama3_pattern}, true, true},
     {"falcon3", {detail::llama3_pattern}, true, true},
+    {"falcon-h1", {detail::llama3_pattern}, true, true},
+    {"pixtral", {detail::llama3_pattern}, true, true},
+    {"midm-2.0", {detail::llama3_pattern}, true, true},
+    {"lfm2", {detail::llama3_pattern}, true, true},
     {"qwen2", {detail::qwen2_pattern}},
     {"stablelm2", {detail::qwen2_pattern}},
     {"deepseek-r1-qwen", {detail::qwen2_pattern}},
+    {"megrez", {detail::qwen2_pattern}},
+    {"hunyuan", {detail::qwen2_pattern}},
+    {"kormo", {detail::qwen2_pattern}},
     {"default", {"[\\p{P}\\$\\+<=>\\^~\\|]+", detail::gpt2_pattern, "\\p{N}+", "[0-9][0-9][0-9]"}},
     {"", {"[\\p{P}\\$\\+<=>\\^~\\|]+", detail::gpt2_pattern, "\\p{N}+", "[0-9][0-9][0-9]"}},
 }};
