@@ -35,13 +35,23 @@ class plain_llama {
     base_ = *file.get<double>("llama.rope.freq_base");
   }
 
-  /// Logits after the last of the tokens; every token sees itself and all before it.
+  /// What flows between the layers, by layer and position: 0 is the embedding, i the output of the i-th block, and the
+  /// entry after the last block is the output norm. Every token sees itself and all before it.
+  [[nodiscard]] std::vector<std::vector<vector>> hidden(std::span<const decant::token> tokens) const {
+    std::vector<std::vector<vector>> layers(1);
+    for (const decant::token id : tokens) layers[0].push_back(row("token_embd.weight", static_cast<std::size_t>(id)));
+    for (std::size_t layer = 0; layer < layers_; ++layer) {
+      layers.push_back(layers.back());
+      run_layer("blk." + std::to_string(layer) + ".", layers.back());
+    }
+    layers.push_back(layers.back());
+    for (vector& x : layers.back()) x = normed(x, "output_norm.weight");
+    return layers;
+  }
+
+  /// Logits after the last of the tokens.
   [[nodiscard]] vector logits(std::span<const decant::token> tokens) const {
-    std::vector<vector> x;
-    for (const decant::token id : tokens) x.push_back(row("token_embd.weight", static_cast<std::size_t>(id)));
-    for (std::size_t layer = 0; layer < layers_; ++layer) run_layer("blk." + std::to_string(layer) + ".", x);
-    const vector last = normed(x.back(), "output_norm.weight");
-    return apply(file_.tensor("output.weight") != nullptr ? "output" : "token_embd", last);
+    return apply(file_.tensor("output.weight") != nullptr ? "output" : "token_embd", hidden(tokens).back().back());
   }
 
  private:
