@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
-// The command line of `generate`.
+// `generate`: the command line.
 #ifndef DECANT_EXAMPLES_GENERATE_OPTIONS_HPP
 #define DECANT_EXAMPLES_GENERATE_OPTIONS_HPP
 
@@ -16,6 +16,7 @@
 #include <limits>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <system_error>
 #include <thread>
 #include <vector>
@@ -28,8 +29,10 @@ struct options {
   std::optional<std::string> file;
   bool chat = false;
   std::optional<std::string> system;
-  std::string draft = "lookup";
-  std::int32_t draft_length = 7;
+  std::string draft = "lookup";              ///< none, lookup, or model:FILE
+  std::optional<std::int32_t> draft_length;  ///< unset: by measured costs
+  std::optional<std::string> tree;           ///< of a draft model; unset: a chain
+  std::string verifier = "auto";
   std::size_t tokens = 256;
   float temperature = 0.0f;
   std::int32_t top_k = 0;
@@ -42,7 +45,17 @@ struct options {
   bool logprobs = false;
   bool stats = false;
   std::optional<std::string> trace;
+  std::optional<std::string> json;
   bool compare = false;
+  bool calibrate = false;     ///< measure costs even if they are known
+  bool no_calibrate = false;  ///< never measure
+
+  /// The file of the draft model, empty when something else drafts.
+  [[nodiscard]] std::string draft_model() const {
+    constexpr std::string_view prefix = "model:";
+    return draft.starts_with(prefix) ? draft.substr(prefix.size()) : std::string();
+  }
+  [[nodiscard]] bool paces() const { return draft != "none" && !draft_length; }
 };
 
 /// Checks the text of a finite number between two bounds; the answer is empty, or what is wrong.
@@ -80,6 +93,13 @@ class whole_number_from {
   std::uint64_t high_;
 };
 
+/// Checks what drafts.
+inline std::string check_draft(const std::string& text) {
+  const bool is_model = text.starts_with("model:") && text.size() > 6;
+  if (text == "none" || text == "lookup" || is_model) return {};
+  return fmt::format("'{}' is none of: none, lookup, model:FILE", text);
+}
+
 /// Declares every option; `chosen` holds the defaults and receives the values.
 inline void declare(CLI::App& app, options& chosen) {
   constexpr std::uint64_t most_tokens = 1'000'000'000;
@@ -96,12 +116,35 @@ inline void declare(CLI::App& app, options& chosen) {
   auto* chat = app.add_flag("--chat", chosen.chat, "Put the prompt into the model's chat template");
   app.add_option("--system", chosen.system, "System message of the chat")->needs(chat);
 
-  app.add_option("--draft", chosen.draft, "What drafts: none, or lookup (copies what followed the same words before)")
-      ->check(CLI::IsMember({"none", "lookup"}))
+  app.add_option(
+         "--draft", chosen.draft,
+         "What drafts: none, lookup (copies what followed the same words before), or model:FILE (a smaller model "
+         "with the same vocabulary)")
+      ->check(CLI::Validator(check_draft, ""))
+      ->type_name("WHAT")
       ->capture_default_str();
-  app.add_option("--draft-length", chosen.draft_length, "Most tokens drafted for one pass")
-      ->check(whole(1, 255))
+  auto* length = app.add_option("--draft-length", chosen.draft_length,
+                                "Draft up to this many tokens for every pass; without it lengths follow measured costs")
+                     ->check(whole(1, 255))
+                     ->type_name("N");
+  app.add_option(
+         "--tree", chosen.tree,
+         "Shape of a draft model's trees: chain, widths:4,2,1 (children per level), or paths:0,1,0.0,0.1 (ranks "
+         "on the way to each node)")
+      ->type_name("SHAPE");
+  app.add_option("--verifier", chosen.verifier,
+                 "How drafts are verified: auto (greedy at temperature 0, else match), greedy, match, "
+                 "speculative-sampling, rejection, or typical (lossy)")
+      ->check(CLI::IsMember({"auto", "greedy", "match", "speculative-sampling", "rejection", "typical"}))
+      ->type_name("NAME")
       ->capture_default_str();
+  auto* calibrate = app.add_flag("--calibrate", chosen.calibrate,
+                                 "Measure anew what passes of the model cost on this machine (under 3 seconds; done by "
+                                 "itself the first time)");
+  auto* no_calibrate =
+      app.add_flag("--no-calibrate", chosen.no_calibrate, "Measure nothing: assume costs unless they are known");
+  no_calibrate->excludes(calibrate);
+  length->excludes(calibrate)->excludes(no_calibrate);
   app.add_flag("--compare", chosen.compare, "Then decode plainly, compare the texts, and show both speeds");
 
   app.add_option("--tokens", chosen.tokens, "Most tokens to generate")
@@ -134,8 +177,9 @@ inline void declare(CLI::App& app, options& chosen) {
 
   app.add_flag("--logprobs", chosen.logprobs,
                "Show the log-probability of every token (at temperature 0: the model's own)");
-  app.add_flag("--stats", chosen.stats, "Show time by phase and acceptance by depth");
+  app.add_flag("--stats", chosen.stats, "Show time by phase and acceptance by source and depth");
   app.add_option("--trace", chosen.trace, "Write one JSON line per decoding step")->type_name("FILE");
+  app.add_option("--json", chosen.json, "Write the figures as one JSON object")->type_name("FILE");
 }
 
 /// `generate: <sentence>` on standard error, line ends of the sentence flattened.
@@ -148,8 +192,9 @@ inline void complain(std::string sentence) {
 /// which has then been named in one sentence.
 inline std::optional<int> read_command_line(int argc, char** argv, options& chosen) {
   CLI::App app(
-      "Generates text from a GGUF file with speculative decoding, exactly: the text is the one that plain decoding "
-      "gives.\nText goes to standard output, figures to standard error. Exit status: 0 done, 1 --compare found a "
+      "Generates text from a GGUF file with speculative decoding, exactly: unless --verifier says otherwise, the text "
+      "is the one that plain decoding gives.\nText goes to standard output, figures to standard error. Exit status: 0 "
+      "done, 1 --compare found a "
       "difference, 2 a mistake (named in one sentence), 130 interrupted.",
       "generate");
   declare(app, chosen);

@@ -56,13 +56,26 @@
 
 // verify
 #include <decant/verify/any_verifier.hpp>
+#include <decant/verify/block_verification.hpp>
 #include <decant/verify/greedy.hpp>
 #include <decant/verify/match.hpp>
 #include <decant/verify/recursive_rejection.hpp>
 #include <decant/verify/speculative_sampling.hpp>
 #include <decant/verify/target_walk.hpp>
+#include <decant/verify/traversal.hpp>
 #include <decant/verify/typical_acceptance.hpp>
 #include <decant/verify/verifier.hpp>
+
+// control
+#include <decant/control/acceptance_estimates.hpp>
+#include <decant/control/calibrate.hpp>
+#include <decant/control/confidence.hpp>
+#include <decant/control/cost_curve.hpp>
+#include <decant/control/expected_gain.hpp>
+#include <decant/control/isotonic.hpp>
+#include <decant/control/length_rule.hpp>
+#include <decant/control/paced_drafter.hpp>
+#include <decant/control/renewal_rule.hpp>
 
 // decode
 #include <decant/decode/generate.hpp>

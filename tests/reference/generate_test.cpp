@@ -26,9 +26,16 @@ using decant_test::program_result;
 using decant_test::quoted;
 using decant_test::scratch_folder;
 
+/// A cache folder for this run of the tests, so that they leave nothing in the user's.
+const std::string& cache_folder() {
+  static const scratch_folder folder;
+  static const std::string path = folder.path();
+  return path;
+}
+
 /// Runs `generate` with these arguments; `before` goes in front of the program in the shell command.
 program_result run(const std::vector<std::string>& arguments, const std::string& input = "",
-                   const std::string& before = "env -u DECANT_MODEL") {
+                   const std::string& before = "env -u DECANT_MODEL DECANT_CACHE=" + quoted(cache_folder())) {
   std::string command = before + " " + quoted(DECANT_GENERATE_PROGRAM);
   for (const std::string& argument : arguments) command += " " + quoted(argument);
   return decant_test::run_command(command, input);
@@ -90,7 +97,11 @@ TEST_CASE("generate: every wrong option or value is refused with one sentence th
       {{"--model", "m", "--tokens", "2.5"}, "'2.5'"},
       {{"--model", "m", "--tokens", "99999999999999999999"}, "--tokens"},
       {{"--model", "m", "--draft", "magic"}, "magic"},
+      {{"--model", "m", "--draft", "model:"}, "'model:' is none of: none, lookup, model:FILE"},
       {{"--model", "m", "--draft-length", "0"}, "--draft-length"},
+      {{"--model", "m", "--verifier", "magic"}, "magic"},
+      {{"--model", "m", "--calibrate", "--no-calibrate"}, "--calibrate excludes --no-calibrate"},
+      {{"--model", "m", "--draft-length", "3", "--calibrate"}, "--calibrate"},
       {{"--model", "m", "--temperature", "-1"}, "--temperature"},
       {{"--model", "m", "--temperature", "nan"}, "'nan'"},
       {{"--model", "m", "--temperature", "hot"}, "'hot'"},
@@ -154,6 +165,73 @@ TEST_CASE("generate: prompts that cannot be used are refused") {
   check_refused(run({"--model", *model, "--context", "900000000", "--prompt", "x"}), "--context 900000000");
   check_refused(run({"--model", *model, "--prompt", "x", "--stop", ""}), "stop");
   check_refused(run({"--model", *model, "--prompt", "x", "--trace", "/nonexistent/trace.jsonl"}), "trace.jsonl");
+  check_refused(run({"--model", *model, "--prompt", "x", "--json", "/nonexistent/figures.json"}), "figures.json");
+}
+
+TEST_CASE("generate: parts that do not fit together are refused with the reason") {
+  const auto model = decant_test::everyday_model_path();
+  if (!model) DECANT_SKIP(decant_test::everyday_model_missing);
+  const auto refused = [&](std::vector<std::string> more, const std::string& culprit) {
+    more.insert(more.begin(), {"--model", *model, "--prompt", "x"});
+    check_refused(run(more), culprit);
+  };
+  refused({"--verifier", "speculative-sampling"}, "chosen, not drawn");
+  refused({"--verifier", "greedy", "--temperature", "0.5"}, "--verifier greedy");
+  refused({"--tree", "chain"}, "--tree shapes what a draft model drafts");
+  const std::string itself = "model:" + *model;
+  refused({"--draft", itself, "--tree", "bush"}, "--tree bush: a tree is one of");
+  refused({"--draft", itself, "--tree", "widths:"}, "--tree widths:: after widths:");
+  refused({"--draft", itself, "--tree", "widths:4,x"}, "--tree widths:4,x");
+  refused({"--draft", itself, "--tree", "widths:4,-1"}, "a width is not in [0, 256]");
+  refused({"--draft", itself, "--tree", "paths:0,0..1"}, "after paths:");
+  refused({"--draft", itself, "--tree", "paths:0.0"}, "--tree paths:0.0");
+  refused({"--draft", itself, "--tree", "widths:2,2", "--verifier", "speculative-sampling", "--temperature", "1"},
+          "this verifier walks a chain");
+  refused({"--draft", "model:/nonexistent/draft.gguf"}, "/nonexistent/draft.gguf cannot be read");
+}
+
+TEST_CASE("generate: costs are measured once, kept, and measured again when asked or damaged") {
+  const auto model = decant_test::everyday_model_path();
+  if (!model) DECANT_SKIP(decant_test::everyday_model_missing);
+  const scratch_folder cache;
+  const auto with = [&](std::vector<std::string> more) {
+    more.insert(more.begin(), {"--model", *model, "--prompt", "The capital of France is", "--tokens", "4"});
+    return run(more, "", "env -u DECANT_MODEL DECANT_CACHE=" + quoted(cache.path()));
+  };
+  const auto measures = [&](std::vector<std::string> more) {
+    const program_result got = with(std::move(more));
+    CAPTURE(got.err);
+    CHECK(got.status == 0);
+    return contains(got.err, "costs      measured in");
+  };
+  const auto file_count = [&] { return std::distance(std::filesystem::directory_iterator(cache.path()), {}); };
+  CHECK_FALSE(measures({"--draft", "none"}));
+  CHECK_FALSE(measures({"--no-calibrate"}));
+  CHECK_FALSE(measures({"--draft-length", "4"}));
+  CHECK(file_count() == 0);
+  CHECK(measures({}));
+  REQUIRE(file_count() == 1);
+  CHECK_FALSE(measures({}));
+  CHECK(measures({"--calibrate"}));
+  CHECK(measures({"--threads", "1"}));
+  REQUIRE(file_count() == 2);
+  for (const auto& entry : std::filesystem::directory_iterator(cache.path())) {
+    std::ofstream(entry.path(), std::ios::app) << "nodes x\n";
+  }
+  CHECK(measures({}));
+  CHECK_FALSE(measures({}));
+}
+
+TEST_CASE("generate: costs that cannot be kept do not stop it") {
+  const auto model = decant_test::everyday_model_path();
+  if (!model) DECANT_SKIP(decant_test::everyday_model_missing);
+  const scratch_folder scratch;
+  const std::string file = scratch.file("file", "");
+  const program_result got = run({"--model", *model, "--prompt", "x", "--tokens", "2"}, "",
+                                 "env -u DECANT_MODEL DECANT_CACHE=" + quoted(file + "/below"));
+  CAPTURE(got.err);
+  CHECK(got.status == 0);
+  CHECK(contains(got.err, "could not be kept"));
 }
 
 TEST_CASE("generate: speculative and plain decoding print the same text") {
@@ -170,6 +248,7 @@ TEST_CASE("generate: speculative and plain decoding print the same text") {
   CHECK(contains(drafted.out, "Paris"));
   CHECK(contains(drafted.err, "the texts are identical"));
   CHECK(contains(drafted.err, "greedy identical"));
+  CHECK(contains(drafted.err, "drafting   lookup:"));
   CHECK(with({"--draft", "none"}).out == drafted.out);
   CHECK(with({"--draft-length", "2", "--threads", "1"}).out == drafted.out);
 
@@ -177,6 +256,61 @@ TEST_CASE("generate: speculative and plain decoding print the same text") {
   CHECK(sampled.status == 0);
   CHECK(contains(sampled.err, "the texts are identical"));
   CHECK(contains(sampled.err, "seed identical"));
+}
+
+TEST_CASE("generate: a model drafts for another, in every shape, and the text stays") {
+  const auto model = decant_test::everyday_model_path();
+  if (!model) DECANT_SKIP(decant_test::everyday_model_missing);
+  // The model as its own draft model: every greedy chain is accepted whole.
+  const std::vector<std::string> base{"--model", *model,           "--prompt", "The capital of France is",
+                                      "--draft", "model:" + *model};
+  const auto with = [&base](std::vector<std::string> more) {
+    more.insert(more.begin(), base.begin(), base.end());
+    return run(more);
+  };
+  const std::string text =
+      run({"--model", *model, "--prompt", "The capital of France is", "--draft", "none", "--tokens", "12"}).out;
+  for (const std::vector<std::string>& shape : std::vector<std::vector<std::string>>{
+           {"--draft-length", "3"}, {"--tree", "widths:2,1"}, {"--tree", "paths:0,1,0.0", "--draft-length", "3"}, {}}) {
+    std::vector<std::string> arguments{"--tokens", "12", "--compare"};
+    arguments.insert(arguments.end(), shape.begin(), shape.end());
+    const program_result got = with(arguments);
+    CAPTURE(got.err);
+    CHECK(got.status == 0);
+    CHECK(got.out == text);
+    CHECK(contains(got.err, "the texts are identical"));
+  }
+  const program_result chain = with({"--tokens", "12", "--draft-length", "3"});
+  CHECK(contains(chain.err, "4.00 tokens per pass"));
+  CHECK(contains(chain.err, "(100.0 %)"));
+
+  const std::vector<std::string> warm{"--tokens", "8", "--temperature", "0.9", "--draft-length", "2", "--compare"};
+  for (const char* verifier : {"speculative-sampling", "rejection", "typical"}) {
+    std::vector<std::string> arguments = warm;
+    arguments.insert(arguments.end(), {"--verifier", verifier});
+    const program_result got = with(arguments);
+    CAPTURE(got.err);
+    CHECK(got.status == 0);
+    CHECK(contains(got.err, std::string(verifier) == "typical" ? "lossy" : "exact in law"));
+  }
+}
+
+TEST_CASE("generate: figures as JSON") {
+  const auto model = decant_test::everyday_model_path();
+  if (!model) DECANT_SKIP(decant_test::everyday_model_missing);
+  const scratch_folder scratch;
+  const std::string file = scratch.file("figures.json");
+  const std::vector<std::string> base{"--model",  *model, "--prompt", "One two one two",
+                                      "--tokens", "8",    "--json",   file};
+  CHECK(run(base).status == 0);
+  CHECK(contains(content_of(file), "\"identical\":null"));
+  std::vector<std::string> compared = base;
+  compared.push_back("--compare");
+  CHECK(run(compared).status == 0);
+  const std::string figures = content_of(file);
+  CHECK(contains(figures, "\"identical\":true"));
+  CHECK(contains(figures, "\"guarantee\":\"greedy identical\""));
+  CHECK(contains(figures, "\"tokens_per_pass\":"));
 }
 
 TEST_CASE("generate: prompts come from an option, a file or standard input alike") {

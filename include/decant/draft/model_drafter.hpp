@@ -57,19 +57,27 @@ class model_drafter {
     return guided_.start(draft, site_, chance);
   }
 
+  /// Runs the draft pass that the wanted nodes ask for. The draft may be left after any pass.
+  template <class Chance>
+  result<void> advance(token_draft<real>& draft, Chance& chance) {
+    const node_span nodes = guided_.wanted();
+    if (nodes.empty()) return {};
+    if (model_.length() + evaluated_.size() + nodes.size() > model_.context_size()) return give_up(draft, chance);
+    auto rows = model_.evaluate(draft.tree, nodes);
+    if (!rows) return rows.error();
+    evaluated_.insert(evaluated_.end(), nodes.begin(), nodes.end());
+    if (auto grown = guided_.supply(draft, *rows, chance); !grown) return grown;
+    drafted_as_.resize(draft.tree.size());
+    for (const node_id n : draft.tree.all()) drafted_as_[index(n)] = draft.drafted_as(n);
+    return {};
+  }
+
   /// Runs the draft passes until the tree is ready.
   template <class Chance>
   result<void> run(token_draft<real>& draft, Chance& chance) {
     while (!guided_.wanted().empty()) {
-      const node_span nodes = guided_.wanted();
-      if (model_.length() + evaluated_.size() + nodes.size() > model_.context_size()) return give_up(draft, chance);
-      auto rows = model_.evaluate(draft.tree, nodes);
-      if (!rows) return rows.error();
-      evaluated_.insert(evaluated_.end(), nodes.begin(), nodes.end());
-      if (auto grown = guided_.supply(draft, *rows, chance); !grown) return grown;
+      if (auto advanced = advance(draft, chance); !advanced) return advanced;
     }
-    drafted_as_.resize(draft.tree.size());
-    for (const node_id n : draft.tree.all()) drafted_as_[index(n)] = draft.drafted_as(n);
     return {};
   }
 

