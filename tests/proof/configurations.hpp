@@ -13,10 +13,12 @@
 #include <decant/tree/static_paths.hpp>
 #include <decant/tree/static_widths.hpp>
 #include <decant/verify/any_verifier.hpp>
+#include <decant/verify/block_verification.hpp>
 #include <decant/verify/greedy.hpp>
 #include <decant/verify/match.hpp>
 #include <decant/verify/recursive_rejection.hpp>
 #include <decant/verify/speculative_sampling.hpp>
+#include <decant/verify/traversal.hpp>
 
 #include "tests/proof/scripted_builder.hpp"
 #include "tests/proof/two_drafters.hpp"
@@ -181,10 +183,9 @@ template <class Real, class V>
   return {name, V{}, scalar_traits<Real>::name, scalar_traits<Real>::exact};
 }
 
-/// Speculative sampling: chains of drawn tokens.
-template <class Real>
-[[nodiscard]] std::vector<exact_case> speculative_sampling_cases() {
-  auto list = list_for<Real, speculative_sampling>("speculative_sampling");
+/// Chains of drawn tokens.
+template <class List>
+void add_drawn_chains(List& list) {
   list.add("chain 1", chain<independent>{1}, long_reach);
   list.add("chain 2", chain<independent>{2}, long_reach);
   list.add("chain 3", chain<independent>{3}, middle_reach);
@@ -201,14 +202,32 @@ template <class Real>
       "no draft", [](const auto&) { return no_drafter{}; }, long_reach);
   list.add_tokens("chain 2", chain<independent>{2}, 3, 4);
   list.add_tokens("chain 3", chain<independent>{3}, 2, 4);
+}
+
+template <class Real>
+[[nodiscard]] std::vector<exact_case> speculative_sampling_cases() {
+  auto list = list_for<Real, speculative_sampling>("speculative_sampling");
+  add_drawn_chains(list);
   return list.take();
 }
 
-/// Recursive rejection: every tree with true edge laws.
+/// Block verification takes chosen tokens in its chains, too.
 template <class Real>
-[[nodiscard]] std::vector<exact_case> recursive_rejection_cases() {
+[[nodiscard]] std::vector<exact_case> block_verification_cases() {
   using enum draw_kind;
-  auto list = list_for<Real, recursive_rejection>("recursive_rejection");
+  auto list = list_for<Real, block_verification>("block_verification");
+  add_drawn_chains(list);
+  list.add("ranked chain 3", chain<ranked>{3}, middle_reach);
+  using mixed_chain = scripted_builder<tree_class::sampled, true>;
+  list.add("chosen, then drawn twice", mixed_chain{"", {{chosen}, {drawn}, {drawn}}}, middle_reach);
+  list.add("drawn, chosen, drawn", mixed_chain{"", {{drawn}, {chosen}, {drawn}}}, middle_reach);
+  return list.take();
+}
+
+/// Every tree with true edge laws.
+template <class List>
+void add_true_law_trees(List& list) {
+  using enum draw_kind;
   list.add("chain 2", chain<independent>{2}, middle_reach);
   list.add("widths 2, independent", static_widths<independent>{{2}}, long_reach);
   list.add("widths 3, independent", static_widths<independent>{{3}}, middle_reach);
@@ -248,13 +267,11 @@ template <class Real>
   list.add_drafter(
       "no draft", [](const auto&) { return no_drafter{}; }, middle_reach);
   list.add_tokens("widths 2 1, without replacement", static_widths<without_replacement>{{2, 1}}, 3, 3);
-  return list.take();
 }
 
-/// Recursive rejection with trees of two draft models.
+/// Trees of two draft models.
 template <class Real>
-[[nodiscard]] std::vector<exact_case> two_model_cases() {
-  auto list = list_for<Real, recursive_rejection>("recursive_rejection");
+void add_two_models(case_list<Real>& list) {
   // The second model proposes by the target's law, which every toy has; it is another law than the first everywhere.
   const auto two_laws = [](duplicate_rule rule, std::int32_t depth) {
     return [=](const proof::toy<Real>& world) {
@@ -278,7 +295,23 @@ template <class Real>
                    middle_reach);
   list.add_drafter("a ranked chain and distinct draws merged",
                    merged(chain<ranked>{1}, static_widths<without_replacement>{{2}}, 64), middle_reach);
+}
+
+/// A verifier of all trees with true edge laws.
+template <class Real, class V>
+[[nodiscard]] std::vector<exact_case> coupling_cases(const char* name) {
+  auto list = list_for<Real, V>(name);
+  add_true_law_trees(list);
+  add_two_models(list);
   return list.take();
+}
+template <class Real>
+[[nodiscard]] std::vector<exact_case> recursive_rejection_cases() {
+  return coupling_cases<Real, recursive_rejection>("recursive_rejection");
+}
+template <class Real>
+[[nodiscard]] std::vector<exact_case> traversal_cases() {
+  return coupling_cases<Real, traversal>("traversal");
 }
 
 /// Trees that ask nothing of their edges: for match and greedy, every kind, those with false laws included.
@@ -336,8 +369,9 @@ template <class Real>
   std::vector<exact_case> all = match_cases<Real>();
   append(all, greedy_cases<Real>());
   append(all, speculative_sampling_cases<Real>());
+  append(all, block_verification_cases<Real>());
   append(all, recursive_rejection_cases<Real>());
-  append(all, two_model_cases<Real>());
+  append(all, traversal_cases<Real>());
   return all;
 }
 

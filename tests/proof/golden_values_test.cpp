@@ -75,6 +75,34 @@ TEST_CASE("speculative sampling emits the golden number of tokens") {
   check_tokens(at_temperature_zero(a), chain<independent>{2}, speculative_sampling{}, 1.11);
 }
 
+TEST_CASE("block verification emits the golden number of tokens") {
+  const auto a = proof::toy_a<double>();
+  check_tokens(a, chain<independent>{1}, block_verification{}, 1.7);
+  check_tokens(a, chain<independent>{2}, block_verification{}, 2.3);
+  check_tokens(a, chain<independent>{3}, block_verification{}, 2.811);
+  check_tokens(proof::toy_b<double>(), chain<independent>{2}, block_verification{}, 2.2175);
+  check_tokens(proof::toy_b<double>(), chain<independent>{3}, block_verification{}, 2.719);
+  check_tokens(at_temperature_zero(a), chain<independent>{2}, block_verification{}, 1.11);
+}
+
+TEST_CASE("traversal emits the golden number of tokens") {
+  const auto a = proof::toy_a<double>();
+  const traversal verifier;
+  check_tokens(a, chain<independent>{3}, verifier, 2.811);  // block verification
+  using iid = static_widths<independent>;
+  check_tokens(a, iid{{2}}, verifier, 1.73);  // recursive rejection
+  check_tokens(a, iid{{2, 2}}, verifier, 2.3829);
+  check_tokens(a, iid{{2, 1}}, verifier, 2.351);
+  check_tokens(a, iid{{1, 2}}, verifier, 2.331);
+  using distinct = static_widths<without_replacement>;
+  check_tokens(a, distinct{{3}}, verifier, 1.819761904762);  // recursive rejection
+  check_tokens(a, distinct{{2, 2}}, verifier, 2.423475056689);
+  check_tokens(a, distinct{{2, 1}}, verifier, 2.376904761905);
+  check_tokens(a, distinct{{1, 2}}, verifier, 2.344523809524);
+  check_tokens(proof::toy_b<double>(), distinct{{2, 2}}, verifier, 2.558016581633);
+  check_tokens(at_temperature_zero(a), distinct{{2, 2}}, verifier, 1.289525226757);
+}
+
 TEST_CASE("recursive rejection emits the golden number of tokens") {
   const auto a = proof::toy_a<double>();
   const recursive_rejection verifier;

@@ -2,8 +2,10 @@
 //
 // The kit as its users meet it.
 #include <decant/proof/prove.hpp>
+#include <decant/tree/any_builder.hpp>
 #include <decant/tree/chain.hpp>
 #include <decant/tree/static_widths.hpp>
+#include <decant/verify/any_verifier.hpp>
 #include <decant/verify/match.hpp>
 #include <decant/verify/recursive_rejection.hpp>
 #include <decant/verify/speculative_sampling.hpp>
@@ -33,6 +35,15 @@ TEST_CASE("one call rejects a wrong verifier and says where") {
 }
 
 TEST_CASE("a report without any proof is not exact") { CHECK_FALSE(proof::suite_report{}.exact()); }
+
+TEST_CASE("a pairing that is refused at run time is a failure, not a proof") {
+  using chance = proof::proof_chance<double>;
+  const auto report =
+      proof::prove_steps(proof::toy_a<double>(), any_builder<double, chance>(static_widths<independent>{{2}}),
+                         any_verifier<double, chance>(speculative_sampling{}));
+  CHECK_FALSE(report.exact());
+  CHECK(report.describe().find("do not fit") != std::string::npos);
+}
 
 TEST_CASE("giving up on too many paths is a failure") {
   proof::proof_options options;

@@ -17,8 +17,11 @@ TEST_CASE("speculative sampling has exactly the target's law in rationals") {
   check_exact(speculative_sampling_cases<rational>(), 100);
 }
 TEST_CASE("recursive rejection has exactly the target's law in rationals") {
-  check_exact(recursive_rejection_cases<rational>(), 150);
-  check_exact(two_model_cases<rational>(), 30);
+  check_exact(recursive_rejection_cases<rational>(), 180);
+}
+TEST_CASE("block verification and traversal have exactly the target's law in rationals") {
+  check_exact(block_verification_cases<rational>(), 100);
+  check_exact(traversal_cases<rational>(), 180);
 }
 
 }  // namespace decant_test

@@ -4,10 +4,7 @@
 namespace decant_test {
 
 TEST_CASE("recursive rejection has the target's law with every tree of true edge laws") {
-  check_exact(recursive_rejection_cases<double>(), 250);
-}
-TEST_CASE("recursive rejection has the target's law with trees of two draft models") {
-  check_exact(two_model_cases<double>(), 50);
+  check_exact(recursive_rejection_cases<double>(), 300);
 }
 
 }  // namespace decant_test

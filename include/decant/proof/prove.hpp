@@ -232,7 +232,8 @@ template <class Real, class D, class V, class S = given_law>
     const auto finished = generate(model, machine, world.prompt, watcher);
     if (!finished) detail::note(found.failure, std::string(finished.error().message().c_str()));
     if (!watcher.failure.empty()) detail::note(found.failure, watcher.failure);
-    found.law.add(machine.context().subspan(world.prompt.size()), chance.probability());
+    const token_span text = machine.context();  // empty when the machine refused to begin
+    found.law.add(text.subspan(std::min(text.size(), world.prompt.size())), chance.probability());
     detail::count_draws(found, chance.draws());
     ++found.paths;
   };
