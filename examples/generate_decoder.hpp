@@ -22,13 +22,17 @@
 #include <decant/tree/static_paths.hpp>
 #include <decant/tree/static_widths.hpp>
 #include <decant/verify/any_verifier.hpp>
+#include <decant/verify/block_verification.hpp>
 #include <decant/verify/greedy.hpp>
 #include <decant/verify/match.hpp>
 #include <decant/verify/recursive_rejection.hpp>
 #include <decant/verify/speculative_sampling.hpp>
+#include <decant/verify/traversal.hpp>
 #include <decant/verify/typical_acceptance.hpp>
 
+#include <algorithm>
 #include <charconv>
+#include <iterator>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -63,7 +67,8 @@ inline std::string verifier_name(const options& chosen) {
 
 /// Whether the verifier tests p/q, so that draft tokens must be drawn.
 inline bool tests_ratios(const std::string& verifier) {
-  return verifier == "speculative-sampling" || verifier == "rejection";
+  constexpr std::string_view names[] = {"speculative-sampling", "block", "rejection", "traversal"};
+  return std::find(std::begin(names), std::end(names), verifier) != std::end(names);
 }
 
 inline decant::any_verifier<> make_verifier(const options& chosen) {
@@ -73,7 +78,9 @@ inline decant::any_verifier<> make_verifier(const options& chosen) {
   }
   if (name == "greedy") return decant::greedy{};
   if (name == "speculative-sampling") return decant::speculative_sampling{};
+  if (name == "block") return decant::block_verification{};
   if (name == "rejection") return decant::recursive_rejection{};
+  if (name == "traversal") return decant::traversal{};
   if (name == "typical") return decant::typical_acceptance{};
   return decant::match{};
 }

@@ -43,8 +43,8 @@ T loaded(decant::result<T> part, const std::string& path) {
 inline loaded_model load_model(const std::string& path, std::size_t threads, std::size_t context) {
   const auto file = loaded(decant::gguf_file::open(path.c_str()), path);
   auto words = loaded(decant::load_tokenizer(file), path);
-  const auto trained = loaded(file.get_or<std::size_t>("llama.context_length", 0), path);
-  if (trained > 0 && context > trained) {
+  const std::size_t trained = loaded(decant::llama_config::read(file), path).context;
+  if (context > trained) {
     throw refusal(fmt::format("--context {} is more than the {} tokens that the model is made for", context, trained));
   }
   progress_bar progress("Loading the model");

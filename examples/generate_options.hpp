@@ -134,8 +134,9 @@ inline void declare(CLI::App& app, options& chosen) {
       ->type_name("SHAPE");
   app.add_option("--verifier", chosen.verifier,
                  "How drafts are verified: auto (greedy at temperature 0, else match), greedy, match, "
-                 "speculative-sampling, rejection, or typical (lossy)")
-      ->check(CLI::IsMember({"auto", "greedy", "match", "speculative-sampling", "rejection", "typical"}))
+                 "speculative-sampling, block, rejection, traversal, or typical (lossy)")
+      ->check(CLI::IsMember(
+          {"auto", "greedy", "match", "speculative-sampling", "block", "rejection", "traversal", "typical"}))
       ->type_name("NAME")
       ->capture_default_str();
   auto* calibrate = app.add_flag("--calibrate", chosen.calibrate,

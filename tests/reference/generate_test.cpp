@@ -285,7 +285,7 @@ TEST_CASE("generate: a model drafts for another, in every shape, and the text st
   CHECK(contains(chain.err, "(100.0 %)"));
 
   const std::vector<std::string> warm{"--tokens", "8", "--temperature", "0.9", "--draft-length", "2", "--compare"};
-  for (const char* verifier : {"speculative-sampling", "rejection", "typical"}) {
+  for (const char* verifier : {"speculative-sampling", "block", "rejection", "traversal", "typical"}) {
     std::vector<std::string> arguments = warm;
     arguments.insert(arguments.end(), {"--verifier", verifier});
     const program_result got = with(arguments);

@@ -45,8 +45,19 @@
 #endif
 #endif
 
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define DECANT_IS_SANITIZED() 1
+#elif defined(__has_feature)
+#define DECANT_IS_SANITIZED() (__has_feature(address_sanitizer) || __has_feature(thread_sanitizer))
+#else
+#define DECANT_IS_SANITIZED() 0
+#endif
+
 // Placed before a loop of a small constant count whose arrays must live in registers; -O2 alone does not unroll it.
-#if defined(__clang__)
+// With sanitizers nothing lives in registers, and unrolled checks take minutes to compile.
+#if DECANT_IS_SANITIZED()
+#define DECANT_UNROLL
+#elif defined(__clang__)
 #define DECANT_UNROLL _Pragma("clang loop unroll(full)")
 #elif defined(__GNUC__)
 #define DECANT_UNROLL _Pragma("GCC unroll 16")
