@@ -106,7 +106,7 @@ TEST_CASE("every pairing gives the text of the plain greedy loop at temperature 
       }
     });
   }
-  CHECK(by_pairing.size() == 41);
+  CHECK(by_pairing.size() == 58);
   for (const auto& [name, statistics] : by_pairing) {
     INFO(name);
     const bool drafts = name.find("none") == std::string::npos;

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "reference/small_models.hpp"
+#include "support/allocation_counter.hpp"
 
 namespace {
 
@@ -98,10 +99,16 @@ TEST_CASE("a step after reserve allocates nothing even where it enters a new seg
   REQUIRE(model.reserve(600).has_value());
   const std::vector<token> prompt = random_tokens(250, 1);
   const token_tree tree = random_tree(16, 2);
+  const auto evaluate_after = [&](std::size_t length) {
+    return model.truncate(length).has_value() && model.evaluate(tree, tree.all()).has_value();
+  };
   REQUIRE(model.prefill(prompt).has_value());
-  const std::size_t before = model.cache_bytes();
-  REQUIRE(model.evaluate(tree, tree.all()).has_value());
-  CHECK(model.cache_bytes() == before);
+  REQUIRE(evaluate_after(200));  // stays within the first segment of 256 slots
+  REQUIRE(model.truncate(200).has_value());
+  REQUIRE(model.prefill(std::span(prompt).subspan(200)).has_value());
+  bool done = false;
+  CHECK(decant_test::allocations_of([&] { done = evaluate_after(250); }) == 0);
+  CHECK(done);
 }
 
 TEST_CASE("several sequences in one pass have the rows they have alone") {

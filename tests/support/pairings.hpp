@@ -8,6 +8,8 @@
 #include <decant/tree/prune.hpp>
 #include <decant/tree/static_paths.hpp>
 #include <decant/tree/static_widths.hpp>
+#include <decant/verify/block_verification.hpp>
+#include <decant/verify/traversal.hpp>
 
 #include "tests/support/decoding.hpp"
 
@@ -57,7 +59,9 @@ void for_each_verifier(Visit&& visit) {
   visit("greedy", greedy{});
   visit("match", match{});
   if constexpr (fits<D, speculative_sampling>) visit("speculative sampling", speculative_sampling{});
+  if constexpr (fits<D, block_verification>) visit("block verification", block_verification{});
   if constexpr (fits<D, recursive_rejection>) visit("recursive rejection", recursive_rejection{});
+  if constexpr (fits<D, traversal>) visit("traversal", traversal{});
 }
 
 }  // namespace decant_test

@@ -116,7 +116,8 @@ class model_drafter {
     drafted_as_.clear();
     draft.reset(draft.tree.token_of(0));
     site_.limits = {};
-    return guided_.start(draft, site_, chance);
+    if (auto started = guided_.start(draft, site_, chance); !started) return started;
+    return guided_.wanted().empty() ? result<void>() : result<void>(error_code::context_full);
   }
 
   [[nodiscard]] bool was_evaluated(node_id n) const {

@@ -16,6 +16,7 @@
 #define DECANT_REFERENCE_COST_CURVE_FILE_HPP
 
 #include <decant/control/calibrate.hpp>
+#include <decant/reference/fnv_hash.hpp>
 #include <decant/version.hpp>
 
 #include <array>
@@ -46,11 +47,10 @@ inline constexpr std::size_t hashed_bytes = std::size_t{1} << 20;
 inline constexpr std::size_t longest_cost_file = std::size_t{1} << 16;
 inline constexpr std::string_view cost_file_title = "decant pass costs 1";
 
-/// FNV-1a.
 [[nodiscard]] inline std::uint64_t hash_of(std::string_view bytes) noexcept {
-  std::uint64_t hash = 0xCBF29CE484222325u;
-  for (const char c : bytes) hash = (hash ^ static_cast<unsigned char>(c)) * 0x100000001B3u;
-  return hash;
+  fnv_hash hash;
+  for (const char c : bytes) hash.add(static_cast<unsigned char>(c));
+  return hash.value();
 }
 
 [[nodiscard]] inline std::string hexadecimal(std::uint64_t value) {

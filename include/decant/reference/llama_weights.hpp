@@ -4,6 +4,7 @@
 #ifndef DECANT_REFERENCE_LLAMA_WEIGHTS_HPP
 #define DECANT_REFERENCE_LLAMA_WEIGHTS_HPP
 
+#include <decant/reference/fnv_hash.hpp>
 #include <decant/reference/llama_config.hpp>
 #include <decant/reference/packed_matrix.hpp>
 
@@ -50,17 +51,21 @@ struct llama_weights {
   /// A hash of some rows of some matrices: tells files with different weights apart, if not made to be mistaken.
   /// O(layers * width).
   [[nodiscard]] std::uint64_t fingerprint() const {
-    std::uint64_t sum = hash_row(token_embedding, token_embedding.rows() - 1, hash_row(token_embedding, 0, 0));
-    for (const llama_block& block : blocks) sum = hash_row(block.down.weight, 0, hash_row(block.query.weight, 0, sum));
-    return sum;
+    fnv_hash hash;
+    add_row(hash, token_embedding, 0);
+    add_row(hash, token_embedding, token_embedding.rows() - 1);
+    for (const llama_block& block : blocks) {
+      add_row(hash, block.query.weight, 0);
+      add_row(hash, block.down.weight, 0);
+    }
+    return hash.value();
   }
 
  private:
-  [[nodiscard]] static std::uint64_t hash_row(const packed_matrix& matrix, std::size_t row, std::uint64_t sum) {
+  static void add_row(fnv_hash& hash, const packed_matrix& matrix, std::size_t row) {
     std::vector<float> values(matrix.columns());
     matrix.unpack_row(row, values.data());
-    for (const float value : values) sum = (sum ^ std::bit_cast<std::uint32_t>(value)) * 1099511628211U;
-    return sum;
+    for (const float value : values) hash.add(std::bit_cast<std::uint32_t>(value));
   }
 };
 

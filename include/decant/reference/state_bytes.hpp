@@ -8,8 +8,10 @@
 #define DECANT_REFERENCE_STATE_BYTES_HPP
 
 #include <decant/core/error.hpp>
+#include <decant/reference/fnv_hash.hpp>
 #include <decant/reference/kv_cache.hpp>
 
+#include <algorithm>
 #include <array>
 #include <cstddef>
 #include <cstdint>
@@ -27,15 +29,15 @@ struct state_header {
 
 namespace detail {
 
-/// FNV-1a over 64-bit words, the last one padded with zeros: notices damage, not malice.
+/// Over 64-bit words, the last one padded with zeros.
 [[nodiscard]] inline std::uint64_t checksum(std::span<const std::byte> bytes) noexcept {
-  std::uint64_t sum = 14695981039346656037U;
+  fnv_hash hash;
   for (std::size_t at = 0; at < bytes.size(); at += 8) {
     std::uint64_t word = 0;
     std::memcpy(&word, bytes.data() + at, std::min<std::size_t>(8, bytes.size() - at));
-    sum = (sum ^ word) * 1099511628211U;
+    hash.add(word);
   }
-  return sum;
+  return hash.value();
 }
 
 /// The fields of a header as they are stored.
