@@ -217,6 +217,7 @@ TEST_CASE("layers run in ranges give the rows of one pass, for the nodes that go
   REQUIRE(early.has_value());
   CHECK_FALSE(same_bits(copy(early->row(139)), expected[139]));
   CHECK(early->row(0).size() == model.vocab_size());
+  CHECK(same_bits(hidden_row(model, 2, 17), hidden_row(whole, 2, 17)));  // of the evaluation, not of the projection
 
   REQUIRE(model.evaluate_layers(tree, path, 2, 4).has_value());
   REQUIRE(model.evaluate_layers(tree, path, 4, 5).has_value());

@@ -8,6 +8,7 @@
 #include <decant/core/token_tree.hpp>
 #include <decant/core/types.hpp>
 #include <decant/model/model.hpp>
+#include <decant/reference/evaluation_record.hpp>
 #include <decant/reference/gguf.hpp>
 #include <decant/reference/pending_rows.hpp>
 #include <decant/reference/state_bytes.hpp>
@@ -211,9 +212,7 @@ class reference_model {
     copy.context_ = context_;
     copy.length_ = length_;
     copy.extra_ = extra_;
-    copy.taps_.levels = taps_.levels;
-    copy.probe_.heads = probe_.heads;
-    copy.probe_.place.kind = probe_.place.kind;
+    copy.record_.choose_as(record_);
     copy.reserve_rows();
     return copy;
   }
@@ -239,14 +238,8 @@ class reference_model {
     for (const joint_part& part : parts) {
       if (auto r = part.model->add_nodes(*part.tree, part.nodes); !r) return r;
     }
-    reference_model& lead = *parts.front().model;
-    row_collector collected(lead, {0, lead.layer_count()}, lead.logits_->data());
-    for (const joint_part& part : parts) {
-      part.model->observe(part.nodes.size(), 0, part.model->layer_count());
-      for (const node_id n : part.nodes) collected.add(*part.model, index(part.model->pending_.find(n)));
-    }
-    collected.flush();
-    for (const joint_part& part : parts) part.model->settle(part.nodes, part.model->layer_count());
+    const reference_model& lead = *parts.front().model;
+    run(parts, {0, lead.layer_count()}, lead.logits_->data());
     undo.dismiss();
     return {};
   }
@@ -255,7 +248,7 @@ class reference_model {
   [[nodiscard]] rows_type rows() const noexcept {
     if (!has_rows_) return {};
     const std::size_t stride = network_->logits_stride();
-    return {logits_->data() + first_logits_row_ * stride, stride, vocab_size(), row_of_node_};
+    return {logits_->data() + first_logits_row_ * stride, stride, vocab_size(), logits_rows_.all()};
   }
 
   // --- Masks ---
@@ -279,12 +272,7 @@ class reference_model {
       pending_.add(input.tokens[i], input.positions[i],
                    input.mask.subspan(i * input.words_per_row, input.words_per_row));
     }
-    list_rows(masked_nodes_);
-    observe(masked_nodes_.size(), 0, layer_count());
-    row_collector collected(*this, {0, layer_count()}, logits_->data());
-    for (const node_id n : masked_nodes_) collected.add(*this, index(n));
-    collected.flush();
-    settle(masked_nodes_, layer_count());
+    run({&part, 1}, {0, layer_count()}, logits_->data());
     undo.dismiss();
     return rows();
   }
@@ -306,15 +294,8 @@ class reference_model {
     joint_rollback undo({&part, 1});
     if (first == 0) {
       if (auto r = add_nodes(tree, nodes); !r) return r;
-    } else {
-      list_rows(nodes);
     }
-    observe(nodes.size(), first, last);
-    has_rows_ = false;
-    row_collector collected(*this, {first, last}, nullptr);
-    for (const node_id n : nodes) collected.add(*this, index(pending_.find(n)));
-    collected.flush();
-    settle(nodes, last);
+    run({&part, 1}, {first, last}, nullptr);
     undo.dismiss();
     return {};
   }
@@ -329,10 +310,7 @@ class reference_model {
     }
     const joint_part part{this, nullptr, nodes};
     if (auto r = share_logits({&part, 1}, nodes.size()); !r) return r.error();
-    list_rows(nodes);
-    row_collector collected(*this, {0, 0}, logits_->data());
-    for (const node_id n : nodes) collected.add(*this, index(pending_.find(n)));
-    collected.flush();
+    run({&part, 1}, {}, logits_->data());
     return rows();
   }
 
@@ -346,18 +324,13 @@ class reference_model {
     if (std::any_of(levels.begin(), levels.end(), [&](std::size_t level) { return level > deepest; })) {
       return error{error_code::invalid_argument, "a level of the residual stream that does not exist"};
     }
-    taps_.levels.assign(levels.begin(), levels.end());
-    taps_.values.clear();
+    record_.choose_levels(levels);
     return {};
   }
   /// The captured residual row of a node of the last evaluation, float[hidden_size()]; empty when that evaluation did
   /// not list the node or not come to the level. Valid until the next evaluation, also after a commit.
   [[nodiscard]] std::span<const float> hidden(std::size_t level, node_id n) const noexcept {
-    const std::int32_t row = listed_row(n);
-    const auto found = std::find(taps_.levels.begin(), taps_.levels.end(), level);
-    if (row < 0 || found == taps_.levels.end() || taps_.values.empty() || !was_reached(level)) return {};
-    const auto k = static_cast<std::size_t>(found - taps_.levels.begin());
-    return {taps_.place.at(index(row), k), hidden_size()};
+    return record_.hidden(level, n);
   }
 
   /// Chooses the query heads whose attention later evaluations keep. Error: `invalid_argument` for one that does not
@@ -368,21 +341,15 @@ class reference_model {
     if (!std::all_of(heads.begin(), heads.end(), exists)) {
       return error{error_code::invalid_argument, "an attention head that does not exist"};
     }
-    probe_.heads.assign(heads.begin(), heads.end());
-    probe_.place.kind = kind;
-    probe_.values.clear();
+    record_.choose_heads(heads, kind);
     return {};
   }
   /// What a head made of each token that a node of the last evaluation sees: the committed ones, then the pending ones
   /// in ascending order, itself last. Empty when that evaluation did not list the node or not run the layer. Valid
   /// until the next call that changes the sequence.
   [[nodiscard]] std::span<const float> attention(std::size_t layer, std::size_t head, node_id n) const noexcept {
-    const std::int32_t row = listed_row(n);
-    const auto found = std::find(probe_.heads.begin(), probe_.heads.end(), attention_head{layer, head});
-    if (row < 0 || found == probe_.heads.end() || probe_.values.empty() || !pending_.contains(n)) return {};
-    if (layer < observed_first_ || layer >= observed_last_) return {};
-    const auto k = static_cast<std::size_t>(found - probe_.heads.begin());
-    return {probe_.place.at(index(row), k), length_ + row_of(n).visible_count};
+    if (!pending_.contains(n)) return {};
+    return record_.attention({layer, head}, n, length_ + row_of(n).visible_count);
   }
 
   // --- Embedding input ---
@@ -430,11 +397,6 @@ class reference_model {
   }
 
  private:
-  struct layer_range {
-    std::size_t first;
-    std::size_t last;
-  };
-
   /// Drops the rows of an evaluation that ends before it is done.
   class joint_rollback {
    public:
@@ -474,18 +436,6 @@ class reference_model {
     reference_model& lead_;
     layer_range layers_;
     float* logits_;
-  };
-
-  /// Levels to capture, and what was captured.
-  struct hidden_capture {
-    std::vector<std::size_t> levels;
-    std::vector<float> values;
-    hidden_taps place;
-  };
-  struct attention_capture {
-    std::vector<attention_head> heads;
-    std::vector<float> values;
-    attention_probe place;
   };
 
   reference_model() = default;
@@ -624,8 +574,8 @@ class reference_model {
     for (const joint_part& part : parts) {
       part.model->logits_ = lead.logits_;
       part.model->first_logits_row_ = first;
-      part.model->has_rows_ = true;
-      part.model->row_of_node_.clear();
+      part.model->has_rows_ = false;  // until they are computed
+      part.model->logits_rows_.list(part.nodes);
       first += part.nodes.size();
     }
     return {};
@@ -636,34 +586,24 @@ class reference_model {
     const std::size_t first = length_ + pending_.size();
     if (auto r = cache_.make_writable(first, first + nodes.size()); !r) return r;
     for (const node_id n : nodes) pending_.add(tree, n, length_);
-    list_rows(nodes);
     return {};
   }
 
-  /// Remembers which row of the evaluation each node has.
-  void list_rows(node_span nodes) {
-    const node_id highest = nodes.empty() ? no_node : *std::max_element(nodes.begin(), nodes.end());
-    row_of_node_.assign(static_cast<std::size_t>(highest + 1), -1);
-    for (std::size_t i = 0; i < nodes.size(); ++i) row_of_node_[index(nodes[i])] = static_cast<std::int32_t>(i);
-  }
-  [[nodiscard]] std::int32_t listed_row(node_id n) const noexcept {
-    return n >= 0 && index(n) < row_of_node_.size() ? row_of_node_[index(n)] : -1;
-  }
-
-  /// Makes room for what is captured of `rows` rows.
-  void observe(std::size_t rows, std::size_t first, std::size_t last) {
-    observed_first_ = first;
-    observed_last_ = last;
-    taps_.values.resize(rows * taps_.levels.size() * hidden_size());
-    taps_.place = {taps_.levels, taps_.values.data(), hidden_size()};
-    const std::size_t stride = length_ + pending_.size();
-    probe_.values.resize(rows * probe_.heads.size() * stride);
-    probe_.place = {probe_.heads, probe_.place.kind, probe_.values.data(), stride};
-  }
-  [[nodiscard]] bool was_reached(std::size_t level) const noexcept {
-    if (level == 0) return observed_first_ == 0;
-    if (level == layer_count() + 1) return observed_first_ == 0 && observed_last_ == layer_count();
-    return level > observed_first_ && level <= observed_last_;
+  /// Runs the nodes of all parts, which are pending, through layers; an empty range is the output head alone.
+  static void run(std::span<const joint_part> parts, layer_range layers, float* logits) {
+    const bool projects = layers.first == layers.last;
+    row_collector collected(*parts.front().model, layers, logits);
+    for (const joint_part& part : parts) {
+      reference_model& model = *part.model;
+      const std::size_t seen = model.length_ + model.pending_.size();
+      if (!projects) model.record_.begin(part.nodes, layers, model.layer_count(), model.hidden_size(), seen);
+      for (const node_id n : part.nodes) collected.add(model, index(model.pending_.find(n)));
+    }
+    collected.flush();
+    for (const joint_part& part : parts) {
+      part.model->has_rows_ = logits != nullptr;
+      if (!projects) part.model->settle(part.nodes, layers.last);
+    }
   }
 
   [[nodiscard]] pass_row row_for(std::size_t pending, layer_range layers) noexcept {
@@ -678,10 +618,11 @@ class reference_model {
     out.visible = pending_.visible(pending);
     out.id = row.id;
     out.input = layers.first > 0 || projects ? kept : embedding_of(row.id);
-    out.output = projects ? nullptr : kept;
-    out.taps = projects || taps_.levels.empty() ? nullptr : &taps_.place;
-    out.probe = projects || probe_.heads.empty() ? nullptr : &probe_.place;
-    out.observed_as = index(listed_row(row.node));
+    if (projects) return out;
+    out.output = kept;
+    out.taps = record_.taps();
+    out.probe = record_.probe();
+    out.observed_as = index(record_.row_of(row.node));
     return out;
   }
 
@@ -735,14 +676,11 @@ class reference_model {
   aligned_buffer<float> residuals_;  // of pending rows, once layers were evaluated apart
 
   // The last evaluation.
-  std::vector<std::int32_t> row_of_node_;
+  evaluation_record record_;
+  node_rows logits_rows_;
   std::shared_ptr<aligned_buffer<float>> logits_;
   std::size_t first_logits_row_ = 0;
   bool has_rows_ = false;
-  std::size_t observed_first_ = 0;
-  std::size_t observed_last_ = 0;
-  hidden_capture taps_;
-  attention_capture probe_;
 
   std::vector<pass_row> pass_rows_;
   std::vector<std::uint32_t> counting_;  // 0, 1, 2, ...: what the rows of a prefill see
