@@ -57,15 +57,18 @@ TEST_CASE("which trees fit which verifiers") {
   using verdict = pairing_verdict;
   const struct {
     edge_needs needs;
-    verdict deterministic_tree, sampled_tree, arbitrary_tree;
+    verdict deterministic_tree, counted_tree, sampled_tree, arbitrary_tree;
   } table[] = {
-      {edge_needs::nothing, verdict::fits, verdict::fits, verdict::fits},
-      {edge_needs::true_laws, verdict::fits, verdict::fits, verdict::law_was_broken},
-      {edge_needs::sampled_laws, verdict::tokens_were_not_drawn, verdict::fits, verdict::law_was_broken},
+      {edge_needs::nothing, verdict::fits, verdict::fits, verdict::fits, verdict::fits},
+      {edge_needs::true_laws, verdict::fits, verdict::fits, verdict::fits, verdict::law_was_broken},
+      {edge_needs::sampled_laws, verdict::tokens_were_not_drawn, verdict::fits, verdict::fits, verdict::law_was_broken},
+      {edge_needs::counted_laws, verdict::fits, verdict::fits, verdict::counts_depend_on_tokens,
+       verdict::law_was_broken},
   };
   for (const auto& row : table) {
     for (const bool chain : {false, true}) {
       CHECK(decant::check_pairing(deterministic, chain, row.needs, shape_needs::any_tree) == row.deterministic_tree);
+      CHECK(decant::check_pairing(counted, chain, row.needs, shape_needs::any_tree) == row.counted_tree);
       CHECK(decant::check_pairing(sampled, chain, row.needs, shape_needs::any_tree) == row.sampled_tree);
       CHECK(decant::check_pairing(arbitrary, chain, row.needs, shape_needs::any_tree) == row.arbitrary_tree);
     }
@@ -91,16 +94,17 @@ TEST_CASE("type-erased parts are judged by what they hold") {
 TEST_CASE("every verdict and guarantee has words of its own") {
   std::set<std::string> words;
   for (const auto verdict : {pairing_verdict::fits, pairing_verdict::law_was_broken,
-                             pairing_verdict::tokens_were_not_drawn, pairing_verdict::tree_is_no_chain}) {
+                             pairing_verdict::tokens_were_not_drawn, pairing_verdict::counts_depend_on_tokens,
+                             pairing_verdict::tree_is_no_chain}) {
     words.insert(decant::sentence(verdict));
   }
   for (const auto g :
        {guarantee::lossy, guarantee::exact_in_law, guarantee::greedy_identical, guarantee::seed_identical}) {
     words.insert(decant::name(g));
   }
-  for (const auto c : {tree_class::deterministic, tree_class::sampled, tree_class::arbitrary}) {
+  for (const auto c : {tree_class::deterministic, tree_class::counted, tree_class::sampled, tree_class::arbitrary}) {
     words.insert(decant::name(c));
   }
-  CHECK(words.size() == 11);
+  CHECK(words.size() == 13);
   CHECK(words.count("unknown") == 0);
 }

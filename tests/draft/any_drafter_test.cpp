@@ -26,7 +26,7 @@ TEST_CASE("an erased drafter says what the held one is") {
   // Erased twice over: what the innermost part says counts.
   const decant::any_drafter<> erased(
       decant::guided_drafter<decant::any_builder<>>(decant::chain<decant::independent>{3}));
-  CHECK(erased.produces_value() == decant::tree_class::sampled);
+  CHECK(erased.produces_value() == decant::tree_class::counted);
   CHECK(erased.chains_only_value());
   STATIC_REQUIRE(decant::any_drafter<>::produces == decant::tree_class::arbitrary);
   STATIC_REQUIRE_FALSE(std::is_copy_constructible_v<decant::any_drafter<>>);

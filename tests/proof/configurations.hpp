@@ -218,7 +218,7 @@ template <class Real>
   auto list = list_for<Real, block_verification>("block_verification");
   add_drawn_chains(list);
   list.add("ranked chain 3", chain<ranked>{3}, middle_reach);
-  using mixed_chain = scripted_builder<tree_class::sampled, true>;
+  using mixed_chain = scripted_builder<tree_class::counted, true>;
   list.add("chosen, then drawn twice", mixed_chain{"", {{chosen}, {drawn}, {drawn}}}, middle_reach);
   list.add("drawn, chosen, drawn", mixed_chain{"", {{drawn}, {chosen}, {drawn}}}, middle_reach);
   return list.take();

@@ -33,7 +33,7 @@ enum class stop_rule {
 /// The draws below every node of one level.
 using level_script = std::vector<draw_kind>;
 
-template <tree_class Class = tree_class::sampled, bool Chain = false>
+template <tree_class Class = tree_class::counted, bool Chain = false>
 struct scripted_builder {
   static constexpr tree_class produces = Class;
   static constexpr bool chains_only = Chain;
@@ -158,7 +158,7 @@ struct scripted_builder {
 };
 
 /// A chain of drawn tokens.
-[[nodiscard]] inline scripted_builder<tree_class::sampled, true> scripted_chain(std::size_t length) {
+[[nodiscard]] inline scripted_builder<tree_class::counted, true> scripted_chain(std::size_t length) {
   return {"scripted chain of " + std::to_string(length), std::vector<level_script>(length, {draw_kind::drawn})};
 }
 /// A chain of the most probable tokens.
@@ -166,7 +166,7 @@ struct scripted_builder {
   return {"scripted argmax chain of " + std::to_string(length), std::vector<level_script>(length, {draw_kind::chosen})};
 }
 /// A tree with a number of children of one kind per level.
-template <tree_class Class = tree_class::sampled>
+template <tree_class Class = tree_class::counted>
 [[nodiscard]] scripted_builder<Class> scripted_widths(std::string name, std::vector<std::size_t> widths,
                                                       draw_kind kind) {
   scripted_builder<Class> builder{std::move(name), {}};

@@ -232,6 +232,7 @@ TEST_CASE("the class of a merged tree") {
   CHECK(class_after_merging(tree_class::deterministic, tree_class::deterministic) == tree_class::deterministic);
   CHECK(class_after_merging(tree_class::deterministic, tree_class::sampled) == tree_class::sampled);
   CHECK(class_after_merging(tree_class::sampled, tree_class::sampled) == tree_class::sampled);
+  CHECK(class_after_merging(tree_class::counted, tree_class::counted) == tree_class::sampled);
   CHECK(class_after_merging(tree_class::sampled, tree_class::arbitrary) == tree_class::arbitrary);
 }
 

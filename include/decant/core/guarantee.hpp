@@ -35,6 +35,7 @@ enum class guarantee : std::uint8_t {
 /// How a tree came about, hence what a verifier may assume about its edges.
 enum class tree_class : std::uint8_t {
   deterministic,  ///< no token was drawn: every edge is a point mass
+  counted,        ///< as sampled, and how many draws a node gets is settled before the first of them
   sampled,        ///< tokens were drawn from the recorded laws, and no decision looked at a token before keeping it
   arbitrary       ///< anything else: a sampled tree that was pruned, re-ranked or filtered afterwards
 };
@@ -42,6 +43,7 @@ enum class tree_class : std::uint8_t {
 [[nodiscard]] constexpr const char* name(tree_class c) noexcept {
   switch (c) {
     case tree_class::deterministic: return "deterministic";
+    case tree_class::counted: return "counted";
     case tree_class::sampled: return "sampled";
     case tree_class::arbitrary: return "arbitrary";
   }
@@ -50,9 +52,10 @@ enum class tree_class : std::uint8_t {
 
 /// What a verifier asks of the tree's edges.
 enum class edge_needs : std::uint8_t {
-  nothing,      ///< any tree
-  true_laws,    ///< every edge carries the law its token was drawn from (point masses allowed)
-  sampled_laws  ///< as true_laws, and the tokens were drawn: a point mass would only lose
+  nothing,       ///< any tree
+  true_laws,     ///< every edge carries the law its token was drawn from (point masses allowed)
+  sampled_laws,  ///< as true_laws, and the tokens were drawn: a point mass would only lose
+  counted_laws   ///< as true_laws, and the draws below a node may be taken together or in another order
 };
 
 /// What a verifier asks of the tree's shape.
@@ -60,13 +63,22 @@ enum class shape_needs : std::uint8_t { any_tree, chain };
 
 /// Why a drafter's tree and a verifier do not fit; `fits` when they do. Shared by the compile-time check and the check
 /// at run time, so that both say the same.
-enum class pairing_verdict : std::uint8_t { fits, law_was_broken, tokens_were_not_drawn, tree_is_no_chain };
+enum class pairing_verdict : std::uint8_t {
+  fits,
+  law_was_broken,
+  tokens_were_not_drawn,
+  counts_depend_on_tokens,
+  tree_is_no_chain
+};
 
 [[nodiscard]] constexpr pairing_verdict check_pairing(tree_class tree, bool is_chain, edge_needs needs,
                                                       shape_needs shape) noexcept {
   if (needs != edge_needs::nothing && tree == tree_class::arbitrary) return pairing_verdict::law_was_broken;
   if (needs == edge_needs::sampled_laws && tree == tree_class::deterministic) {
     return pairing_verdict::tokens_were_not_drawn;
+  }
+  if (needs == edge_needs::counted_laws && tree == tree_class::sampled) {
+    return pairing_verdict::counts_depend_on_tokens;
   }
   if (shape == shape_needs::chain && !is_chain) return pairing_verdict::tree_is_no_chain;
   return pairing_verdict::fits;
@@ -77,6 +89,9 @@ enum class pairing_verdict : std::uint8_t { fits, law_was_broken, tokens_were_no
   "with match"
 #define DECANT_SAYS_TOKENS_WERE_NOT_DRAWN \
   "the draft tokens were chosen, not drawn, so a p/q test would be biased or wasteful; verify them with match"
+#define DECANT_SAYS_COUNTS_DEPEND_ON_TOKENS                                                            \
+  "how many tokens the builder draws below a node depends on those drawn before, and this verifier " \
+  "takes them together or in another order; use recursive_rejection, traversal or match"
 #define DECANT_SAYS_TREE_IS_NO_CHAIN \
   "this verifier walks a chain but the builder makes a tree; use recursive_rejection or match"
 
@@ -85,6 +100,7 @@ enum class pairing_verdict : std::uint8_t { fits, law_was_broken, tokens_were_no
     case pairing_verdict::fits: return "the parts fit together";
     case pairing_verdict::law_was_broken: return DECANT_SAYS_LAW_WAS_BROKEN;
     case pairing_verdict::tokens_were_not_drawn: return DECANT_SAYS_TOKENS_WERE_NOT_DRAWN;
+    case pairing_verdict::counts_depend_on_tokens: return DECANT_SAYS_COUNTS_DEPEND_ON_TOKENS;
     case pairing_verdict::tree_is_no_chain: return DECANT_SAYS_TREE_IS_NO_CHAIN;
   }
   return "unknown";
@@ -143,6 +159,7 @@ struct pairing {
       check_pairing(Drafter::produces, Drafter::chains_only, Verifier::needs, Verifier::shape);
   static_assert(verdict != pairing_verdict::law_was_broken, DECANT_SAYS_LAW_WAS_BROKEN);
   static_assert(verdict != pairing_verdict::tokens_were_not_drawn, DECANT_SAYS_TOKENS_WERE_NOT_DRAWN);
+  static_assert(verdict != pairing_verdict::counts_depend_on_tokens, DECANT_SAYS_COUNTS_DEPEND_ON_TOKENS);
   static_assert(verdict != pairing_verdict::tree_is_no_chain, DECANT_SAYS_TREE_IS_NO_CHAIN);
   static constexpr bool ok = verdict == pairing_verdict::fits;
 };

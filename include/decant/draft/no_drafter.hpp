@@ -11,7 +11,7 @@ namespace decant::inline DECANT_ABI {
 class no_drafter {
  public:
   // An empty tree satisfies every demand on edges, so it may call itself sampled.
-  static constexpr tree_class produces = tree_class::sampled;
+  static constexpr tree_class produces = tree_class::counted;
   static constexpr bool chains_only = true;
 
   [[nodiscard]] std::size_t length() const noexcept { return length_; }

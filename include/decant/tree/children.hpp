@@ -114,7 +114,7 @@ struct ranked {
 /// `count` draws from the row, each whatever the others gave. A token drawn again is recorded as a repeated draw of its
 /// node, so siblings carry distinct tokens and a coupling verifier still tests every draw. O(row size) per draw.
 struct independent {
-  static constexpr tree_class produces = tree_class::sampled;
+  static constexpr tree_class produces = tree_class::counted;
 
   template <class Real, class Chance>
   void draw(token_draft<Real>& draft, node_id parent, std::int32_t count, std::uint64_t root_position,
@@ -141,7 +141,7 @@ struct independent {
 /// `count` distinct tokens, each drawn from what its earlier siblings left of the row; their order is the draw order.
 /// One pass over the row: O(row size + count log count).
 struct without_replacement {
-  static constexpr tree_class produces = tree_class::sampled;
+  static constexpr tree_class produces = tree_class::counted;
 
   template <class Real, class Chance>
   void draw(token_draft<Real>& draft, node_id parent, std::int32_t count, std::uint64_t root_position,

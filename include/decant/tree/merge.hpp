@@ -14,10 +14,11 @@
 
 namespace decant::inline DECANT_ABI {
 
-/// The class of a merged tree. Point masses beside sampled edges are true laws, so the mixture counts as sampled.
+/// The class of a merged tree. Point masses beside sampled edges are true laws, so the mixture counts as sampled; a node
+/// limit counts what was not drawn twice, so the number of draws below a node may depend on them.
 [[nodiscard]] constexpr tree_class class_after_merging(tree_class a, tree_class b) noexcept {
   if (a == tree_class::arbitrary || b == tree_class::arbitrary) return tree_class::arbitrary;
-  return a == b ? a : tree_class::sampled;
+  return a == tree_class::deterministic && b == a ? a : tree_class::sampled;
 }
 
 /// A chance source whose draws are independent of those of every other lane of the same source, for drafters that work

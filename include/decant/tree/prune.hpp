@@ -21,7 +21,7 @@ namespace decant::inline DECANT_ABI {
 /// `draft.drafted_as(n)` is the old id. O(nodes).
 template <tree_class Class, class Real, class Keep>
 void prune(token_draft<Real>& draft, Keep&& keep) {
-  static_assert(Class != tree_class::sampled,
+  static_assert(Class == tree_class::deterministic || Class == tree_class::arbitrary,
                 "prune: which tokens are left of a sampled tree depends on their values, so its edge laws would no "
                 "longer be true; call it prune<tree_class::arbitrary> and verify the tree with match");
   draft.retain(keep);
