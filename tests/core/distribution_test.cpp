@@ -177,6 +177,47 @@ TEST_CASE("sparse laws of usual size do not allocate as they widen") {
         }) == 0);
 }
 
+TEST_CASE("a long dense law keeps the masses of its blocks") {
+  for (const std::size_t size : {decant::law_block, decant::law_block + 1, 3 * decant::law_block}) {
+    CAPTURE(size);
+    distribution<float> law;
+    const std::span<float> weights = law.begin_dense(size);
+    for (std::size_t v = 0; v < size; ++v) weights[v] = static_cast<float>(v % 7);
+    REQUIRE(law.finish() == error_code::none);
+    const auto masses = law.view().block_masses();
+    const std::size_t blocks = size > decant::law_block ? (size + decant::law_block - 1) / decant::law_block : 0;
+    REQUIRE(masses.size() == blocks);
+    double all = 0;
+    for (std::size_t b = 0; b < blocks; ++b) {
+      double sum = 0;
+      for (std::size_t v = b * decant::law_block; v < std::min(size, (b + 1) * decant::law_block); ++v) {
+        sum += static_cast<double>(weights[v]);
+      }
+      CHECK(masses[b] == sum);  // whole numbers: no rounding in any order
+      all += sum;
+    }
+    if (blocks > 0) CHECK(law.view().mass() == all);
+
+    distribution<float> copy;
+    copy.assign(law);
+    CHECK(copy.view().block_masses().size() == blocks);
+    law.begin_sparse(size);
+    law.push(3, 1.0f);
+    REQUIRE(law.finish() == error_code::none);
+    CHECK(law.view().block_masses().empty());
+    static_cast<void>(copy.begin_dense(size)[0]);
+    CHECK(copy.view().block_masses().empty());
+  }
+}
+
+TEST_CASE("block masses do not hide a weight that is not finite") {
+  distribution<float> law;
+  const std::span<float> weights = law.begin_dense(1000);
+  std::fill(weights.begin(), weights.end(), 1.0f);
+  weights[700] = std::numeric_limits<float>::quiet_NaN();
+  CHECK(law.finish() == error_code::row_not_finite);
+}
+
 #if defined(DECANT_TEST_HAS_GMP)
 TEST_CASE("laws over exact rationals") {
   using decant_test::rational;

@@ -129,6 +129,26 @@ TEST_CASE("pick follows the law") {
   }
 }
 
+TEST_CASE("a draw by blocks is the draw by one running sum") {
+  decant::distribution<float> law;
+  constexpr std::size_t size = 5 * decant::law_block + 17;
+  const std::span<float> weights = law.begin_dense(size);
+  for (std::size_t v = 0; v < size; ++v) {
+    // Whole numbers, with empty tokens and an empty block.
+    weights[v] = v / decant::law_block == 2 ? 0.0f : static_cast<float>(v * 7919 % 11);
+  }
+  REQUIRE(law.finish() == decant::error_code::none);
+  const decant::distribution_view<float> by_blocks = law.view();
+  const decant::distribution_view<float> by_one_sum(weights, by_blocks.mass());
+  REQUIRE(!by_blocks.block_masses().empty());
+  REQUIRE(by_one_sum.block_masses().empty());
+  for (int i = 0; i < 20000; ++i) {
+    const double u = i / 20000.0;
+    REQUIRE(decant::inverse_cdf(by_blocks, u) == decant::inverse_cdf(by_one_sum, u));
+  }
+  CHECK(decant::inverse_cdf(by_blocks, 1 - 0x1.0p-53) == decant::inverse_cdf(by_one_sum, 1 - 0x1.0p-53));
+}
+
 TEST_CASE("inverse_cdf at its ends never gives a token without weight") {
   const auto law = dense_law(weights{0, 1, 0, 1, 0});
   CHECK(decant::inverse_cdf(law.view(), 0.0) == 1);

@@ -60,21 +60,38 @@ constexpr void philox4x32(philox_batch& counters, std::uint64_t key) noexcept {
   return (static_cast<double>(static_cast<std::int64_t>(((std::uint64_t{high} << 32) | low) >> 12)) + 0.5) * 0x1.0p-52;
 }
 
+namespace detail {
+
+/// The first entry at which the running sum of weights exceeds `threshold`, from which the sum before it is taken; by
+/// rounding the last one of positive weight.
+template <class Weight>
+[[nodiscard]] std::size_t entry_below(std::span<const Weight> weights, double& threshold) {
+  std::size_t last = 0;
+  double before = 0;
+  double sum = 0;
+  for (std::size_t i = 0; i < weights.size(); ++i) {
+    if (!(weights[i] > Weight(0))) continue;
+    last = i;
+    before = sum;
+    sum += as_double(weights[i]);
+    if (threshold < sum) break;
+  }
+  threshold -= before;
+  return last;
+}
+
+}  // namespace detail
+
 /// The token at which the running sum of a law's weights first exceeds `u` times its mass; the last token of positive
 /// weight when rounding overshoots. Sums in `mass_t`.
 template <class Real>
 [[nodiscard]] token inverse_cdf(distribution_view<Real> law, double u) {
   DECANT_PRECONDITION(law.mass() > mass_t<Real>(0));
-  const double threshold = u * as_double(law.mass());
-  double sum = 0;
-  token last = no_token;
-  for (std::size_t i = 0; i < law.size(); ++i) {
-    if (!(law.weight(i) > Real(0))) continue;
-    last = law.id(i);
-    sum += as_double(law.weight(i));
-    if (threshold < sum) break;
-  }
-  return last;
+  double threshold = u * as_double(law.mass());
+  if (law.block_masses().empty()) return law.id(detail::entry_below(law.weights(), threshold));
+  const std::size_t first = law_block * detail::entry_below(law.block_masses(), threshold);
+  const std::size_t count = std::min(law_block, law.size() - first);
+  return law.id(first + detail::entry_below(law.weights().subspan(first, count), threshold));
 }
 
 /// Largest number of tokens drawn at once without replacement.
