@@ -4,9 +4,8 @@
 #ifndef DECANT_TESTS_PROOF_TWO_DRAFTERS_HPP
 #define DECANT_TESTS_PROOF_TWO_DRAFTERS_HPP
 
-#include <decant/draft/drafter.hpp>
+#include <decant/draft/merged_drafter.hpp>
 #include <decant/proof/toys.hpp>
-#include <decant/tree/merge.hpp>
 
 #include <string>
 
@@ -31,7 +30,7 @@ enum class duplicate_rule {
 template <class Real>
 class two_law_drafter {
  public:
-  static constexpr tree_class produces = tree_class::sampled;
+  static constexpr tree_class produces = tree_class::counted;
   static constexpr bool chains_only = false;
 
   two_law_drafter(proof::erased_law<Real> first, proof::erased_law<Real> second, duplicate_rule duplicates,
@@ -96,51 +95,9 @@ class two_law_drafter {
   std::vector<token> path_;
 };
 
-/// Two drafters whose drafts are merged by `draft_merger`, each drawing in a lane of its own.
+/// Two drafters whose drafts are merged, each drawing in a lane of its own.
 template <class Real, class First, class Second>
-class merging_drafter {
- public:
-  static constexpr tree_class produces = class_after_merging(First::produces, Second::produces);
-  static constexpr bool chains_only = false;
-
-  merging_drafter(First first, Second second, std::int32_t max_nodes = draft_merger::unlimited)
-      : first_(std::move(first)), second_(std::move(second)), max_nodes_(max_nodes) {}
-
-  [[nodiscard]] std::size_t length() const noexcept { return std::min(first_.length(), second_.length()); }
-  result<void> extend(token_span tokens) {
-    if (auto done = first_.extend(tokens); !done) return done;
-    return second_.extend(tokens);
-  }
-  result<void> truncate(std::size_t length) {
-    if (auto done = first_.truncate(length); !done) return done;
-    return second_.truncate(length);
-  }
-  template <class Chance>
-  result<void> start(token_draft<Real>& draft, const draft_site& site, Chance& chance) {
-    other_.reset(draft.tree.token_of(0));
-    chance_lane<Chance> lane{chance, 1};
-    if (auto done = first_.start(draft, site, chance); !done) return done;
-    return second_.start(other_, site, lane);
-  }
-  [[nodiscard]] node_span wanted() const noexcept { return {}; }
-  template <class Chance>
-  result<void> run(token_draft<Real>& draft, Chance& chance) {
-    chance_lane<Chance> lane{chance, 1};
-    if (auto done = first_.run(draft, chance); !done) return done;
-    if (auto done = second_.run(other_, lane); !done) return done;
-    merger_.merge(draft, other_, max_nodes_);
-    return {};
-  }
-  /// Both models drop what is pending and are fed the committed tokens at the next start.
-  void observe(const token_tree&, node_span) noexcept {}
-
- private:
-  First first_;
-  Second second_;
-  std::int32_t max_nodes_;
-  token_draft<Real> other_;
-  draft_merger merger_;
-};
+using merging_drafter = merged_drafter<Real, First, Second>;
 
 }  // namespace decant_test
 

@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
-// A tree of fixed widths: every node of level i gets widths[i] children. SpecInfer (arXiv 2305.09781) with independent
-// draws, RSD-C (arXiv 2402.14160) without replacement, a plain top-k tree with ranked children.
+// A tree of fixed widths: every node of level i gets widths[i] children.
+//   static_widths<independent>          SpecInfer's expansion <k_1, ..., k_m> (arXiv 2305.09781)
+//   static_widths<without_replacement>  RSD-C, constant branching by Gumbel-top-k (arXiv 2402.14160)
+//   static_widths<ranked>               a plain top-k tree
+// Published shapes: tree/published_widths.hpp.
 // Grows level by level: one draft pass per level. The node limit counts draws, so it never depends on what was drawn;
 // the last level it reaches is cut from the right.
 #ifndef DECANT_TREE_STATIC_WIDTHS_HPP
