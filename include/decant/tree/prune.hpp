@@ -27,6 +27,32 @@ void prune(token_draft<Real>& draft, Keep&& keep) {
   draft.retain(keep);
 }
 
+/// Lists the drafted nodes, those most likely to be accepted first, the lower id among equals: as estimates fall along
+/// a path, the nodes at the front are a tree, however many are taken. O(nodes log nodes).
+inline void rank_by_acceptance(const token_tree& tree, std::vector<node_id>& order) {
+  order.clear();
+  for (const node_id n : tree.all().subspan(1)) {
+    if (tree.kind(n) == node_kind::drafted) order.push_back(n);
+  }
+  std::sort(order.begin(), order.end(), [&tree](node_id a, node_id b) {
+    const float x = tree.acceptance(a);
+    const float y = tree.acceptance(b);
+    return x != y ? x > y : a < b;
+  });
+}
+
+/// Keeps the first `count` of the listed nodes and removes all other drafted ones with everything below them; probes
+/// stay with their parents. `Class` as in `prune`. Reorders the list.
+template <tree_class Class, class Real>
+void keep_first(token_draft<Real>& draft, std::vector<node_id>& order, std::size_t count) {
+  if (count >= draft.tree.size() - 1) return;
+  const auto end = order.begin() + static_cast<std::ptrdiff_t>(std::min(count, order.size()));
+  std::sort(order.begin(), end);
+  prune<Class>(draft, [&](node_id n) {
+    return draft.tree.kind(n) == node_kind::probe || std::binary_search(order.begin(), end, n);
+  });
+}
+
 /// A rule for `pruned`: keeps nodes whose estimated probability of being accepted is not below `value`.
 struct min_acceptance {
   float value = 0;
@@ -101,27 +127,12 @@ struct reranked {
   template <class Real, class Chance>
   void grow(work<Real>& state, token_draft<Real>& draft, std::uint64_t root_position, Chance& chance) const {
     builder.grow(state.inner, draft, root_position, chance);
-    if (node_span(builder.wanted(state.inner)).empty()) select(state, draft);
+    if (!node_span(builder.wanted(state.inner)).empty()) return;
+    rank_by_acceptance(draft.tree, state.order);
+    keep_first<produces>(draft, state.order, state.keep);
   }
 
   friend bool operator==(const reranked&, const reranked&) = default;
-
- private:
-  template <class Real>
-  void select(work<Real>& state, token_draft<Real>& draft) const {
-    if (draft.tree.size() - 1 <= state.keep) return;
-    const auto better = [&draft](node_id a, node_id b) {
-      const float x = draft.tree.acceptance(a);
-      const float y = draft.tree.acceptance(b);
-      return x != y ? x > y : a < b;
-    };
-    const node_span all = draft.tree.all().subspan(1);
-    state.order.assign(all.begin(), all.end());
-    const auto first_cut = state.order.begin() + static_cast<std::ptrdiff_t>(state.keep);
-    std::nth_element(state.order.begin(), first_cut, state.order.end(), better);
-    const node_id bar = *first_cut;
-    prune<produces>(draft, [&](node_id n) { return better(n, bar); });
-  }
 };
 
 }  // namespace decant::inline DECANT_ABI
