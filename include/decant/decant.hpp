@@ -39,20 +39,37 @@
 #include <decant/draft/any_drafter.hpp>
 #include <decant/draft/drafter.hpp>
 #include <decant/draft/guided_drafter.hpp>
+#include <decant/draft/merged_drafter.hpp>
 #include <decant/draft/model_drafter.hpp>
 #include <decant/draft/no_drafter.hpp>
 #include <decant/draft/prompt_lookup.hpp>
 
 // tree
+#include <decant/tree/acceptance_by_rank.hpp>
 #include <decant/tree/any_builder.hpp>
+#include <decant/tree/block_tree.hpp>
 #include <decant/tree/builder.hpp>
+#include <decant/tree/calibrated_paths.hpp>
 #include <decant/tree/chain.hpp>
 #include <decant/tree/children.hpp>
+#include <decant/tree/dyspec_heap.hpp>
+#include <decant/tree/dyspec_threshold.hpp>
+#include <decant/tree/early_pruning.hpp>
+#include <decant/tree/expand_and_rerank.hpp>
 #include <decant/tree/layout.hpp>
+#include <decant/tree/likeliest_nodes.hpp>
 #include <decant/tree/merge.hpp>
+#include <decant/tree/opt_tree.hpp>
+#include <decant/tree/prompt_decoding_tree.hpp>
 #include <decant/tree/prune.hpp>
+#include <decant/tree/published_paths.hpp>
+#include <decant/tree/published_widths.hpp>
+#include <decant/tree/sequoia.hpp>
+#include <decant/tree/single_draws.hpp>
+#include <decant/tree/size_by_cost.hpp>
 #include <decant/tree/static_paths.hpp>
 #include <decant/tree/static_widths.hpp>
+#include <decant/tree/stochastic_beam.hpp>
 
 // verify
 #include <decant/verify/any_verifier.hpp>
@@ -68,6 +85,7 @@
 
 // control
 #include <decant/control/acceptance_estimates.hpp>
+#include <decant/control/budgeted_drafter.hpp>
 #include <decant/control/calibrate.hpp>
 #include <decant/control/confidence.hpp>
 #include <decant/control/cost_curve.hpp>
@@ -75,6 +93,7 @@
 #include <decant/control/isotonic.hpp>
 #include <decant/control/length_rule.hpp>
 #include <decant/control/paced_drafter.hpp>
+#include <decant/control/pass_time_line.hpp>
 #include <decant/control/renewal_rule.hpp>
 
 // decode
