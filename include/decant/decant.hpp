@@ -52,10 +52,12 @@
 #include <decant/tree/calibrated_paths.hpp>
 #include <decant/tree/chain.hpp>
 #include <decant/tree/children.hpp>
+#include <decant/tree/coupled_draws.hpp>
 #include <decant/tree/dyspec_heap.hpp>
 #include <decant/tree/dyspec_threshold.hpp>
 #include <decant/tree/early_pruning.hpp>
 #include <decant/tree/expand_and_rerank.hpp>
+#include <decant/tree/greedy_multi_draft.hpp>
 #include <decant/tree/layout.hpp>
 #include <decant/tree/likeliest_nodes.hpp>
 #include <decant/tree/merge.hpp>
@@ -70,13 +72,21 @@
 #include <decant/tree/static_paths.hpp>
 #include <decant/tree/static_widths.hpp>
 #include <decant/tree/stochastic_beam.hpp>
+#include <decant/tree/uniform_tail.hpp>
 
 // verify
 #include <decant/verify/any_verifier.hpp>
 #include <decant/verify/block_verification.hpp>
+#include <decant/verify/canonical_decomposition.hpp>
+#include <decant/verify/drafter_invariant.hpp>
 #include <decant/verify/greedy.hpp>
+#include <decant/verify/k_seq.hpp>
 #include <decant/verify/match.hpp>
+#include <decant/verify/membership.hpp>
+#include <decant/verify/optimal_acceptance.hpp>
+#include <decant/verify/random_order.hpp>
 #include <decant/verify/recursive_rejection.hpp>
+#include <decant/verify/rejection_walk.hpp>
 #include <decant/verify/speculative_sampling.hpp>
 #include <decant/verify/target_walk.hpp>
 #include <decant/verify/traversal.hpp>

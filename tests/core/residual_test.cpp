@@ -86,6 +86,38 @@ TEST_CASE("one subtraction, all pairings of forms, against the obvious way") {
   }
 }
 
+TEST_CASE("any function of the two weights can be left over, in all pairings of forms") {
+  random_source random(209);
+  running_residual<double> residual;
+  for (int round = 0; round < 200; ++round) {
+    const std::size_t size = random.between(2, 60);
+    const weights p = random.weights<double>(size, random.uniform(0, 0.8));
+    const weights q = random.weights<double>(size, random.uniform(0, 0.8));
+    const auto left = [](double r, double w) { return r > 0.1 ? r / (1 + w) : 0; };
+    weights expected(size);
+    for (std::size_t i = 0; i < size; ++i) expected[i] = left(p[i], q[i]);
+    for (const bool sparse_p : {false, true}) {
+      for (const bool sparse_q : {false, true}) {
+        residual.reset(law_in_form(p, sparse_p));
+        const double total = residual.update(law_in_form(q, sparse_q).view(), left);
+        CAPTURE(size, sparse_p, sparse_q);
+        CHECK(near(total, sum(expected) / sum(p), 1e-12));
+        CHECK(residual.law().sparse() == sparse_p);
+        CHECK(largest_difference(probabilities(residual.law()), normalised(expected)) < 1e-12);
+      }
+    }
+  }
+}
+
+TEST_CASE("an update that leaves nothing keeps the law") {
+  for (const bool sparse : {false, true}) {
+    running_residual<double> residual;
+    residual.reset(law_in_form(weights{1, 0, 3}, sparse));
+    CHECK(residual.update(dense_law(weights{1, 1, 1}).view(), [](double, double) { return 0.0; }) == 0);
+    CHECK(probabilities(residual.law()) == weights{0.25, 0, 0.75});
+  }
+}
+
 TEST_CASE("siblings drawn without replacement, one after the other") {
   random_source random(202);
   running_residual<double> residual;

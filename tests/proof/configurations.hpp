@@ -9,13 +9,20 @@
 #include <decant/proof/prove.hpp>
 #include <decant/tree/any_builder.hpp>
 #include <decant/tree/chain.hpp>
+#include <decant/tree/greedy_multi_draft.hpp>
 #include <decant/tree/prune.hpp>
 #include <decant/tree/static_paths.hpp>
 #include <decant/tree/static_widths.hpp>
+#include <decant/tree/uniform_tail.hpp>
 #include <decant/verify/any_verifier.hpp>
 #include <decant/verify/block_verification.hpp>
+#include <decant/verify/canonical_decomposition.hpp>
+#include <decant/verify/drafter_invariant.hpp>
 #include <decant/verify/greedy.hpp>
+#include <decant/verify/k_seq.hpp>
 #include <decant/verify/match.hpp>
+#include <decant/verify/membership.hpp>
+#include <decant/verify/random_order.hpp>
 #include <decant/verify/recursive_rejection.hpp>
 #include <decant/verify/speculative_sampling.hpp>
 #include <decant/verify/traversal.hpp>
@@ -106,6 +113,9 @@ class case_list {
   /// Changes each toy before it is used, for instance to temperature 0.
   void set_toys(std::function<proof::toy<Real>(proof::toy<Real>)> change) { change_ = std::move(change); }
 
+  /// Runs two steps on small vocabularies only, for verifiers that make many paths.
+  void limit_two_steps(std::size_t largest_vocab) { two_steps_ = largest_vocab; }
+
   void add(const std::string& name, const suite_builder<Real>& builder, reach far, draft_limits limits = {64, 16}) {
     each_toy(far, limits,
              [&](const proof::toy<Real>& world, const std::string& extent, const proof::proof_options& options) {
@@ -151,7 +161,7 @@ class case_list {
     options.limits = limits;
     for (const auto& world : toys(far.one_step)) visit(world, "1 step", options);
     options.steps = 2;
-    for (const auto& world : toys(far.two_steps)) visit(world, "2 steps", options);
+    for (const auto& world : toys(std::min(far.two_steps, two_steps_))) visit(world, "2 steps", options);
   }
   void push(const std::string& drafter, const proof::toy<Real>& world, const std::string& extent,
             std::function<case_result()> run) {
@@ -162,6 +172,7 @@ class case_list {
   suite_verifier<Real> verifier_;
   std::string scalar_;
   std::size_t less_;
+  std::size_t two_steps_ = std::numeric_limits<std::size_t>::max();
   std::function<proof::toy<Real>(proof::toy<Real>)> change_;
   std::vector<exact_case> cases_;
 };
@@ -224,9 +235,9 @@ template <class Real>
   return list.take();
 }
 
-/// Every tree with true edge laws.
+/// Trees with true edge laws and settled numbers of draws.
 template <class List>
-void add_true_law_trees(List& list) {
+void add_counted_trees(List& list) {
   using enum draw_kind;
   list.add("chain 2", chain<independent>{2}, middle_reach);
   list.add("widths 2, independent", static_widths<independent>{{2}}, long_reach);
@@ -262,16 +273,26 @@ void add_true_law_trees(List& list) {
   scripted_builder<> probed = scripted_widths("", {2, 1}, distinct);
   probed.probes = true;
   list.add("widths 2 1 with probes", probed, middle_reach);
-  list.add("threshold tree", zoo::threshold_tree<false>{}, short_reach);
+  list.add("top 1 and a draw from the rest, two levels", static_widths<greedy_multi_draft>{{2, 2}}, short_reach);
+  list.add("top 2 and a draw from the rest", static_widths<greedy_multi_draft>{{3}}, long_reach);
+  list.add("distinct draws and the uniform tail", static_widths<uniform_tail>{{4}}, middle_reach);
+  list.add("uniform tail, widths 3 1", static_widths<uniform_tail>{{3, 1}}, short_reach);
   list.add("a drawn child and filler", zoo::with_filler{}, middle_reach);
   list.add_drafter(
       "no draft", [](const auto&) { return no_drafter{}; }, middle_reach);
   list.add_tokens("widths 2 1, without replacement", static_widths<without_replacement>{{2, 1}}, 3, 3);
 }
 
-/// Trees of two draft models.
+/// Every tree with true edge laws.
+template <class List>
+void add_true_law_trees(List& list) {
+  add_counted_trees(list);
+  list.add("threshold tree", zoo::threshold_tree<false>{}, short_reach);
+}
+
+/// A child or two from each of two draft laws.
 template <class Real>
-void add_two_models(case_list<Real>& list) {
+void add_two_laws(case_list<Real>& list) {
   // The second model proposes by the target's law, which every toy has; it is another law than the first everywhere.
   const auto two_laws = [](duplicate_rule rule, std::int32_t depth) {
     return [=](const proof::toy<Real>& world) {
@@ -281,6 +302,12 @@ void add_two_models(case_list<Real>& list) {
   list.add_drafter("two laws, repeats as nodes", two_laws(duplicate_rule::keep_both, 1), long_reach);
   list.add_drafter("two laws, repeats recorded", two_laws(duplicate_rule::record_again, 1), long_reach);
   list.add_drafter("two laws, two levels", two_laws(duplicate_rule::keep_both, 2), short_reach);
+}
+
+/// Trees of two draft models.
+template <class Real>
+void add_two_models(case_list<Real>& list) {
+  add_two_laws(list);
   const auto merged = [](auto first, auto second, std::int32_t max_nodes) {
     return [=](const proof::toy<Real>& world) {
       auto other = world;
@@ -312,6 +339,37 @@ template <class Real>
 template <class Real>
 [[nodiscard]] std::vector<exact_case> traversal_cases() {
   return coupling_cases<Real, traversal>("traversal");
+}
+
+template <class Real>
+[[nodiscard]] std::vector<exact_case> membership_cases() {
+  return coupling_cases<Real, membership>("membership");
+}
+
+/// A verifier that takes the draws of a node together or in an order of its own.
+template <class Real, class V>
+[[nodiscard]] std::vector<exact_case> counted_cases(const char* name) {
+  using enum draw_kind;
+  auto list = list_for<Real, V>(name);
+  list.limit_two_steps(scalar_traits<Real>::exact ? 3 : 2);
+  add_counted_trees(list);
+  add_two_laws(list);
+  list.add("drawn twice, distinct twice", scripted_builder<>{"", {{drawn, drawn, distinct, distinct}}}, short_reach);
+  list.add("distinct, drawn, distinct, drawn", scripted_builder<>{"", {{distinct, drawn, distinct, drawn}}},
+           short_reach);
+  return list.take();
+}
+template <class Real>
+[[nodiscard]] std::vector<exact_case> k_seq_cases() {
+  return counted_cases<Real, k_seq>("k_seq");
+}
+template <class Real>
+[[nodiscard]] std::vector<exact_case> canonical_decomposition_cases() {
+  return counted_cases<Real, canonical_decomposition>("canonical_decomposition");
+}
+template <class Real>
+[[nodiscard]] std::vector<exact_case> random_order_cases() {
+  return counted_cases<Real, random_order>("random_order");
 }
 
 /// Trees that ask nothing of their edges: for match and greedy, every kind, those with false laws included.
@@ -346,6 +404,13 @@ template <class Real>
   return list.take();
 }
 
+template <class Real>
+[[nodiscard]] std::vector<exact_case> drafter_invariant_cases() {
+  auto list = list_for<Real, drafter_invariant>("drafter_invariant");
+  add_any_trees(list);
+  return list.take();
+}
+
 /// Greedy on targets at temperature 0, whose law it has.
 template <class Real>
 [[nodiscard]] std::vector<exact_case> greedy_cases() {
@@ -372,6 +437,72 @@ template <class Real>
   append(all, block_verification_cases<Real>());
   append(all, recursive_rejection_cases<Real>());
   append(all, traversal_cases<Real>());
+  append(all, membership_cases<Real>());
+  append(all, k_seq_cases<Real>());
+  append(all, random_order_cases<Real>());
+  append(all, canonical_decomposition_cases<Real>());
+  append(all, drafter_invariant_cases<Real>());
+  return all;
+}
+
+/// Deeper and wider trees on larger vocabularies: what the suite leaves out for its time.
+template <class List>
+void add_deep_chains(List& list) {
+  list.add("chain 4", chain<independent>{4}, {5, 2});
+  list.add("chain 3", chain<independent>{3}, {5, 3});
+  list.add("chain 3, distinct draws", chain<without_replacement>{3}, {5, 3});
+  list.add("chain 4, stops at unsure rows", chain<independent>{4, 0.5f}, {5, 2});
+  list.add("chain 4, stops at large entropy", chain<independent>{4, 0, 1.0f}, {5, 2});
+  list.add("chain 4, at most 3 nodes", chain<independent>{4}, {5, 2}, {3, 16});
+  list.add_tokens("chain 2", chain<independent>{2}, 4, 3);
+}
+template <class List>
+void add_deep_trees(List& list) {
+  using enum draw_kind;
+  list.add("widths 1 1 2, independent", static_widths<independent>{{1, 1, 2}}, {4, 2});
+  list.add("widths 2 1 1, independent", static_widths<independent>{{2, 1, 1}}, {3, 2});
+  list.add("widths 1 2 1, independent", static_widths<independent>{{1, 2, 1}}, {3, 2});
+  list.add("widths 3 1, independent", static_widths<independent>{{3, 1}}, {3, 2});
+  list.add("widths 1 1 2, without replacement", static_widths<without_replacement>{{1, 1, 2}}, {5, 2});
+  list.add("widths 2 1 1, without replacement", static_widths<without_replacement>{{2, 1, 1}}, {4, 2});
+  list.add("widths 1 2 1, without replacement", static_widths<without_replacement>{{1, 2, 1}}, {4, 2});
+  list.add("widths 2 1, without replacement", static_widths<without_replacement>{{2, 1}}, {5, 2});
+  list.add("widths 3 1, without replacement", static_widths<without_replacement>{{3, 1}}, {4, 2});
+  list.add("widths 4, without replacement", static_widths<without_replacement>{{4}}, {5, 2});
+  list.add("widths 3, independent", static_widths<independent>{{3}}, {5, 2});
+  list.add("widths 2 2 1, ranked", static_widths<ranked>{{2, 2, 1}}, {5, 3});
+  list.add("top 1 and a draw, three levels", static_widths<greedy_multi_draft>{{2, 2, 1}}, {3, 2});
+  list.add("uniform tail, widths 5", static_widths<uniform_tail>{{5}}, {5, 2});
+  list.add("paths of depth 3, without replacement",
+           static_paths<without_replacement>({{0}, {1}, {0, 0}, {0, 1}, {0, 0, 0}}), {3, 2});
+  list.add("chosen, drawn, distinct; then distinct", scripted_builder<>{"", {{chosen, drawn, distinct}, {distinct}}},
+           {3, 2});
+  list.add("chosen above drawn above chosen", scripted_builder<>{"", {{chosen}, {distinct, drawn}, {chosen}}}, {4, 2});
+}
+
+/// Deep trees of one verifier.
+template <class Real, class V>
+[[nodiscard]] std::vector<exact_case> deep_cases(const char* name) {
+  auto list = list_for<Real, V>(name);
+  add_deep_chains(list);
+  if constexpr (V::shape == shape_needs::any_tree) add_deep_trees(list);
+  return list.take();
+}
+
+/// The suite and the deep trees: for a nightly run.
+template <class Real>
+[[nodiscard]] std::vector<exact_case> nightly_suite() {
+  std::vector<exact_case> all = exact_suite<Real>();
+  append(all, deep_cases<Real, match>("match"));
+  append(all, deep_cases<Real, speculative_sampling>("speculative_sampling"));
+  append(all, deep_cases<Real, block_verification>("block_verification"));
+  append(all, deep_cases<Real, recursive_rejection>("recursive_rejection"));
+  append(all, deep_cases<Real, traversal>("traversal"));
+  append(all, deep_cases<Real, membership>("membership"));
+  append(all, deep_cases<Real, k_seq>("k_seq"));
+  append(all, deep_cases<Real, random_order>("random_order"));
+  append(all, deep_cases<Real, canonical_decomposition>("canonical_decomposition"));
+  append(all, deep_cases<Real, drafter_invariant>("drafter_invariant"));
   return all;
 }
 

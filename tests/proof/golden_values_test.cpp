@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
 // Expected tokens per step, against values computed elsewhere, and against closed forms; and the coin budget.
+#include <decant/verify/optimal_acceptance.hpp>
+
 #include "tests/proof/configurations.hpp"
 #include "tests/support/test_kit.hpp"
 
@@ -36,6 +38,21 @@ void check_drafter(const proof::toy<double>& world, const D& drafter, const V& v
   std::vector<double> row(law.vocab_size());
   law.weights(context, row);
   return zoo::normalised(row);
+}
+
+/// A law from a row of probabilities.
+[[nodiscard]] distribution<double> law_of(const std::vector<double>& row) {
+  distribution<double> law;
+  const std::span<double> weights = law.begin_dense(row.size());
+  std::copy(row.begin(), row.end(), weights.begin());
+  CHECK(law.finish() == error_code::none);
+  return law;
+}
+
+/// The probability that the first drafted level gives a token.
+template <class Builder, class V>
+[[nodiscard]] double acceptance(const proof::toy<double>& world, const Builder& builder, const V& verifier) {
+  return proof::prove_steps(world, builder, verifier).expected_emitted() - 1;
 }
 
 /// Tokens by decreasing weight, lowest id first among equals.
@@ -184,12 +201,104 @@ TEST_CASE("one drafted token is accepted with probability sum of min(p, q)") {
   }
 }
 
-TEST_CASE("recursive rejection never beats the best coupling of one level") {
+TEST_CASE("K-SEQ emits the golden number of tokens") {
   const auto a = proof::toy_a<double>();
-  CHECK(proof::prove_steps(a, static_widths<independent>{{2}}, recursive_rejection{}).expected_emitted() <= 1.79);
-  CHECK(proof::prove_steps(a, static_widths<independent>{{3}}, recursive_rejection{}).expected_emitted() <= 1.871);
-  CHECK(proof::prove_steps(a, static_widths<without_replacement>{{2}}, recursive_rejection{}).expected_emitted() <=
-        1.834523809524);
+  using iid = static_widths<independent>;
+  check_tokens(a, iid{{1}}, k_seq{}, 1.7);
+  check_tokens(a, iid{{2}}, k_seq{}, 1.75);
+  check_tokens(a, iid{{3}}, k_seq{}, 1.793949968308);
+}
+
+TEST_CASE("membership emits the golden number of tokens") {
+  const auto a = proof::toy_a<double>();
+  check_tokens(a, static_widths<without_replacement>{{2, 2}}, membership{}, 2.366352, 5e-7);
+  check_tokens(a, static_widths<independent>{{2, 2}}, membership{}, 2.3259);
+  check_tokens(a, static_widths<greedy_multi_draft>{{2}}, membership{}, 1.766666666667);
+  check_tokens(a, static_widths<greedy_multi_draft>{{3}}, membership{}, 1.933333333333);
+  check_tokens(a, static_widths<ranked>{{2, 2}}, membership{}, 1.64);  // match
+  check_tokens(a, chain<independent>{3}, membership{}, 2.667);         // speculative sampling
+}
+
+TEST_CASE("the order of independent draws does not change how many tokens are emitted") {
+  const auto a = proof::toy_a<double>();
+  using iid = static_widths<independent>;
+  check_tokens(a, iid{{2}}, random_order{}, 1.73);
+  check_tokens(a, iid{{3}}, random_order{}, 1.757);
+  check_tokens(a, iid{{2, 1}}, random_order{}, 2.301);
+  check_tokens(a, static_widths<without_replacement>{{3}}, random_order{}, 1.819761904762);  // there is but one order
+}
+
+TEST_CASE("the canonical decomposition of two drafts is the best possible on the golden rows") {
+  check_tokens(proof::toy_a<double>(), static_widths<independent>{{2}}, canonical_decomposition{}, 1.79);
+}
+
+TEST_CASE("a uniform tail as wide as the vocabulary accepts always") {
+  for (const auto& world : proof::standard_toys<double>(4)) {
+    const auto every = static_cast<std::int32_t>(world.vocab_size());
+    check_tokens(world, static_widths<uniform_tail>{{every}}, recursive_rejection{}, 2, 1e-10);
+    check_tokens(world, static_widths<uniform_tail>{{every}}, traversal{}, 2, 1e-10);
+  }
+}
+
+TEST_CASE("greedy multi-drafts are accepted with their optimal probability") {
+  for (const auto& world : proof::standard_toys<double>(5)) {
+    const std::vector<double> p = probabilities(world.target, world.prompt);
+    std::vector<double> rest = probabilities(world.draft, world.prompt);
+    const std::vector<token> order = by_rank(rest);
+    double taken = 0;
+    for (std::int32_t n = 1; n <= 4; ++n) {
+      double left = 0;
+      for (const double w : rest) left += w;
+      if (!(left > 1e-12)) break;
+      double expected = taken;
+      for (std::size_t v = 0; v < p.size(); ++v) expected += std::min(p[v], rest[v] / left);
+      check_tokens(world, static_widths<greedy_multi_draft>{{n}}, membership{}, 1 + expected);
+      taken += p[index(order[index(n) - 1])];
+      rest[index(order[index(n) - 1])] = 0;
+    }
+  }
+}
+
+TEST_CASE("no verifier of one level beats the best possible acceptance") {
+  for (const auto& world : proof::standard_toys<double>(4)) {
+    const auto p = law_of(probabilities(world.target, world.prompt));
+    const auto q = law_of(probabilities(world.draft, world.prompt));
+    for (std::int32_t n = 1; n <= 3; ++n) {
+      INFO("toy " << world.name << ", " << n << " drafts");
+      const static_widths<independent> iid{{n}};
+      const double best = optimal_acceptance_independent(p.view(), q.view(), index(n)) + 1e-9;
+      const double single = optimal_acceptance_independent(p.view(), q.view(), 1);
+      for (const double seen :
+           {acceptance(world, iid, recursive_rejection{}), acceptance(world, iid, traversal{}),
+            acceptance(world, iid, k_seq{}), acceptance(world, iid, random_order{}), acceptance(world, iid, match{}),
+            acceptance(world, iid, membership{}), acceptance(world, iid, canonical_decomposition{})}) {
+        CHECK(seen <= best);
+      }
+      // The drafts that are made are fewer where the row has fewer tokens; one draft alone is never better.
+      CHECK(acceptance(world, iid, recursive_rejection{}) >= single - 1e-9);
+      CHECK(acceptance(world, iid, k_seq{}) >= single - 1e-9);
+      CHECK(acceptance(world, iid, membership{}) >= single - 1e-9);
+      CHECK(acceptance(world, iid, canonical_decomposition{}) >= single - 1e-9);
+      const static_widths<without_replacement> distinct{{n}};
+      const double best_distinct = optimal_acceptance_without_replacement(p.view(), q.view(), index(n)) + 1e-9;
+      for (const double seen : {acceptance(world, distinct, recursive_rejection{}),
+                                acceptance(world, distinct, traversal{}), acceptance(world, distinct, random_order{}),
+                                acceptance(world, distinct, match{}), acceptance(world, distinct, membership{})}) {
+        CHECK(seen <= best_distinct);
+      }
+    }
+  }
+}
+
+TEST_CASE("K-SEQ accepts its share of the best possible") {
+  const double least = 1 - 1 / std::exp(1.0);
+  for (const auto& world : proof::standard_toys<double>(5)) {
+    const auto p = law_of(probabilities(world.target, world.prompt));
+    const auto q = law_of(probabilities(world.draft, world.prompt));
+    INFO("toy " << world.name);
+    CHECK(acceptance(world, static_widths<independent>{{2}}, k_seq{}) >=
+          least * optimal_acceptance_independent(p.view(), q.view(), 2) - 1e-9);
+  }
 }
 
 TEST_CASE("no verifier draws more coins than its budget") {

@@ -23,6 +23,15 @@ TEST_CASE("block verification and traversal have exactly the target's law in rat
   check_exact(block_verification_cases<rational>(), 100);
   check_exact(traversal_cases<rational>(), 180);
 }
+TEST_CASE("the verifiers of several drafts have exactly the target's law in rationals") {
+  check_exact(membership_cases<rational>(), 550);
+  check_exact(k_seq_cases<rational>(), 500);
+  check_exact(random_order_cases<rational>(), 500);
+  check_exact(canonical_decomposition_cases<rational>(), 500);
+}
+TEST_CASE("drafter-invariant verification has exactly the target's law in rationals") {
+  check_exact(drafter_invariant_cases<rational>(), 200);
+}
 
 }  // namespace decant_test
 #else

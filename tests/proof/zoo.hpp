@@ -108,6 +108,9 @@ class collection {
   all.add("coin on a grid of 101 values, accepts when <=", "chain of 2, toy B", 0.0014, b, drawn{2},
           rejection<coin_on_a_grid>{});
   all.add("ratio of the draft's token and another one", "chain of 2, toy B", 0.40, b, drawn{2}, ratio_of_two_tokens{});
+  all.add("block verification accepts prefixes by b", "chain of 2, toy B", 0.16, b, drawn{2},
+          block<block_accepts_by_ratio>{});
+  all.add("block residual without b", "chain of 3, toy B", 0.0014, b, drawn{3}, block<block_residual_without_ratio>{});
   all.add("one coin for all positions", "chain of 2, toy B", 0.050, b, drawn{2}, rejection<one_coin_per_step>{})
       .failure_word = "used twice";
   all.add("correction drawn with the rejecting coin", "chain of 2, toy B", 0.18, b, drawn{2},
@@ -136,6 +139,19 @@ class collection {
           sound_verifier);
   all.add("residual = p without the rejected siblings", "widths 2, toy B", 0.078, b, distinct_draws{{2}},
           rejection<residual_by_removal>{});
+  all.add("traversal takes distinct draws for independent ones", "widths 2 2, toy B", 0.0064, b, distinct_draws{{2, 2}},
+          plain_traversal<ignores_replacement>{});
+  all.add("distinct draws tested in any order", "widths 2, toy B", 0.063, b, distinct_draws{{2}},
+          together<draws_in_any_order>{});
+  all.add("K-SEQ without damping", "2 independent draws, toy B", 0.12, b, static_widths<independent>{{2}},
+          together<damped<0>>{});
+  all.add("K-SEQ with half the damping", "2 independent draws, toy B", 0.053, b, static_widths<independent>{{2}},
+          together<damped<50>>{});
+  all.add("better of two drafts tested as one draw", "2 independent draws, toy B", 0.090, b,
+          static_widths<independent>{{2}}, together<better_of_two_tested_as_one>{});
+  all.add("membership after a draw from p", "widths 2, toy B", 0.12, b, distinct_draws{{2}}, membership_from_target{});
+  all.add("drawn from all but the top token, verified with the whole row", "2 children, toy B", 0.13, b,
+          static_widths<rest_recorded_as_row>{{2}}, sound_verifier);
   all.add("equal siblings counted twice", "2 independent draws, toy B", 0.025, b, static_widths<independent>{{2}},
           duplicates_counted_twice{});
   all.add("filler accepted", "a drawn child and filler, toy with a hole", 0.15, toy_with_a_hole(), with_filler{},
@@ -161,6 +177,9 @@ class collection {
   coins.length = 2;
   coins.hidden_in_one_step = true;
   coins.failure_word = "used twice";
+  all.add("drafts with the noise of the correction", "chain of 1, toy B", 0.11, b, chain<shares_the_verifiers_noise>{1},
+          speculative_sampling{})
+      .failure_word = "used twice";
   all.add("hidden state between runs", "chain of 1, toy B", 0, b, chain<independent>{1}, hidden_state{}).failure_word =
       "hidden state";
   all.add("keeps nodes that are no path", "widths 2, toy B", 0, b, static_widths<without_replacement>{{2}},

@@ -246,9 +246,38 @@ struct threshold_tree {
   }
 };
 
+/// The first child of the race of the draft row under the noise of the position it would take, passed off as a fresh
+/// draw: right for a verifier that runs the same race, wrong for one that tests the draw.
+struct shares_the_verifiers_noise {
+  static constexpr tree_class produces = tree_class::counted;
+
+  template <class Real, class Chance>
+  void draw(token_draft<Real>& draft, node_id parent, std::int32_t count, std::uint64_t root_position,
+            Chance& chance) const {
+    const tree_edge edge{edge_law::independent, draft.row_after(parent)};
+    const auto position = root_position + static_cast<std::uint64_t>(draft.tree.depth(parent)) + 1;
+    if (count > 0) draft.tree.append(parent, chance.pick(sample_key(position), draft.row_of(edge)), edge);
+  }
+};
+
+/// The most probable token as it is, and one drawn from the others but recorded as drawn from the whole row.
+struct rest_recorded_as_row {
+  static constexpr tree_class produces = tree_class::counted;
+
+  template <class Real, class Chance>
+  void draw(token_draft<Real>& draft, node_id parent, std::int32_t, std::uint64_t root_position, Chance& chance) const {
+    const tree_edge edge{edge_law::independent, draft.row_after(parent)};
+    const token top[] = {argmax(draft.row_of(edge))};
+    draft.tree.append(parent, top[0]);
+    const row_of<Real> rest = without_tokens(dense(draft.row_of(edge)), top);
+    if (!(sum(rest) > Real(0))) return;
+    draft.tree.append(parent, zoo::draw(chance, draft_key(root_position, parent), rest), edge);
+  }
+};
+
 /// One drawn child and one filler: a token its row gives no mass, of which there is one on some toys.
 struct with_filler {
-  static constexpr tree_class produces = tree_class::sampled;
+  static constexpr tree_class produces = tree_class::counted;
   static constexpr bool chains_only = false;
 
   template <class Real>

@@ -15,7 +15,7 @@ namespace {
 
 TEST_CASE("every wrong policy of the zoo is rejected with its known distance") {
   const std::vector<animal> animals = all_animals();
-  CHECK(animals.size() >= 30);
+  CHECK(animals.size() >= 40);
   for (const animal& one : animals) {
     const case_result seen = one.run(one.steps);
     INFO(one.name << " (" << one.setting << "): " << seen.description);
@@ -43,6 +43,25 @@ TEST_CASE("the rejection loop of the zoo is exact without a flaw") {
     CHECK(proof::prove_steps(world, zoo::flawed_chain<zoo::sound_draw>{2}, sound{}, {2}).exact());
     CHECK(proof::prove_steps(world, zoo::with_filler{}, sound{}).exact());
   }
+}
+
+TEST_CASE("the block and the traversal of the zoo are exact without a flaw") {
+  for (const auto& world : proof::standard_toys<double>(4)) {
+    INFO(world.name);
+    CHECK(proof::prove_steps(world, chain<independent>{3}, zoo::block<zoo::sound_block>{}).exact());
+    CHECK(proof::prove_steps(world, static_widths<without_replacement>{{2, 1}}, zoo::plain_traversal<zoo::sound>{})
+              .exact());
+    CHECK(proof::prove_steps(world, static_widths<independent>{{2}}, zoo::together<zoo::damped<100>>{}).exact());
+  }
+  const auto b = proof::toy_b<double>();
+  const auto plain =
+      proof::prove_steps(b, static_widths<without_replacement>{{2, 2}}, zoo::plain_traversal<zoo::sound>{});
+  CHECK(near(plain.expected_emitted(), 2.558016581633, 1e-11));
+}
+
+TEST_CASE("the wrong block residual is invisible in chains of two") {
+  const zoo::block<zoo::block_residual_without_ratio> wrong;
+  CHECK(proof::prove_steps(proof::toy_b<double>(), chain<independent>{2}, wrong).exact());
 }
 
 TEST_CASE("sound twins of the wrong builders are exact") {

@@ -6,6 +6,9 @@
 #ifndef DECANT_TESTS_PROOF_ZOO_VERIFIERS_HPP
 #define DECANT_TESTS_PROOF_ZOO_VERIFIERS_HPP
 
+#include <decant/verify/canonical_decomposition.hpp>
+#include <decant/verify/k_seq.hpp>
+#include <decant/verify/random_order.hpp>
 #include <decant/verify/speculative_sampling.hpp>
 
 #include <cmath>
@@ -410,6 +413,259 @@ struct ratio_of_two_tokens : liar {
         return error_code::none;
       }
       out.path.push_back(child);
+    }
+  }
+};
+
+// --- Blocks and traversals -------------------------------------------------------------------------------------------
+
+/// The decisions of sound block verification.
+struct sound_block {
+  /// Acceptance probability of a prefix that is not the whole chain: `left` is the sum of relu(b P - Q).
+  template <class Real>
+  [[nodiscard]] static Real prefix_accepted(const Real& b, const Real& left) {
+    const Real all = left + Real(1) - b;
+    return all > Real(0) ? left / all : Real(1);
+  }
+  /// The factor of P in the residual.
+  template <class Real>
+  [[nodiscard]] static Real residual_scale(const Real& b) {
+    return b;
+  }
+};
+/// Accepts a prefix with b instead of h (M8).
+struct block_accepts_by_ratio : sound_block {
+  template <class Real>
+  [[nodiscard]] static Real prefix_accepted(const Real& b, const Real&) {
+    return b;
+  }
+};
+/// Forms the residual relu(P - Q) as a chain verifier would (M9).
+struct block_residual_without_ratio : sound_block {
+  template <class Real>
+  [[nodiscard]] static Real residual_scale(const Real&) {
+    return Real(1);
+  }
+};
+
+template <class Real>
+[[nodiscard]] row_of<Real> scaled(row_of<Real> row, const Real& factor) {
+  for (Real& w : row) w = w * factor;
+  return row;
+}
+
+/// Block verification of a chain of independent draws, with a flaw.
+template <class Flaw>
+struct block : liar {
+  template <class Real, class Laws, class Chance>
+  [[nodiscard]] error_code verify(const token_draft<Real>& draft, Laws& target, Chance& chance,
+                                  std::uint64_t root_position, no_work<Real>&, verdict& out) const {
+    out.reset();
+    std::vector<node_id> chain{0};
+    std::vector<row_of<Real>> p;
+    std::vector<row_of<Real>> q;
+    std::vector<Real> b{Real(1)};
+    for (;;) {
+      const distribution<Real>* law = target.law(chain.back());
+      if (law == nullptr) return target.status();
+      p.push_back(dense(law->view()));
+      const node_id next = draft.tree.first_child(chain.back());
+      if (next == no_node) break;
+      q.push_back(dense(draft.row_of(draft.tree.edge(next))));
+      const auto x = index(draft.tree.token_of(next));
+      const Real ratio = b.back() * p.back()[x] / q.back()[x];
+      b.push_back(ratio < Real(1) ? ratio : Real(1));
+      chain.push_back(next);
+    }
+    std::size_t length = q.size();
+    const auto left = [&](std::size_t i, const Real& scale) { return positive_difference(scaled(p[i], scale), q[i]); };
+    for (; length > 0; --length) {
+      const Real accepted =
+          length == q.size() ? b[length] : Flaw::prefix_accepted(b[length], sum(left(length, b[length])));
+      if (chance.accept(accept_key(root_position, chain[length]), accepted, Real(1))) break;
+    }
+    row_of<Real> last = length == q.size() ? p[length] : left(length, Flaw::residual_scale(b[length]));
+    if (!(sum(last) > Real(0))) last = p[length];
+    out.path.assign(chain.begin(), chain.begin() + static_cast<std::ptrdiff_t>(length) + 1);
+    finish(out, draw(chance, sample_key(root_position + out.path.size()), last), draft.tree,
+           last_token_kind::correction);
+    return error_code::none;
+  }
+};
+
+/// Traversal of a tree drawn without replacement, written as the recursion; `Flaw::proposal` as in `sound`.
+template <class Flaw>
+struct plain_traversal : liar {
+  template <class Real, class Laws, class Chance>
+  [[nodiscard]] error_code verify(const token_draft<Real>& draft, Laws& target, Chance& chance,
+                                  std::uint64_t root_position, no_work<Real>&, verdict& out) const {
+    out.reset();
+    (void)attempt(draft, target, chance, root_position, 0, Real(1), out);
+    return target.status();
+  }
+
+ private:
+  template <class Real, class Laws, class Chance>
+  [[nodiscard]] static bool attempt(const token_draft<Real>& draft, Laws& target, Chance& chance,
+                                    std::uint64_t root_position, node_id n, Real weight, verdict& out) {
+    const distribution<Real>* law = target.law(n);
+    if (law == nullptr) return false;
+    row_of<Real> running = dense(law->view());
+    std::vector<token> earlier;
+    for (node_id child = draft.tree.first_child(n); child != no_node; child = draft.tree.next_sibling(child)) {
+      const token x = draft.tree.token_of(child);
+      const tree_edge edge = draft.tree.edge(child);
+      const row_of<Real> q = Flaw::proposal(dense(draft.row_of(edge)), edge.law, earlier);
+      if (!(q[index(x)] > Real(0))) continue;
+      const Real ratio = weight * running[index(x)] / q[index(x)];
+      out.path.push_back(child);
+      if (ratio > Real(0) &&
+          attempt(draft, target, chance, root_position, child, ratio < Real(1) ? ratio : Real(1), out)) {
+        return true;
+      }
+      out.path.pop_back();
+      const row_of<Real> left = positive_difference(scaled(running, weight), q);
+      const Real all = sum(left) + Real(1) - weight;
+      weight = all > Real(0) ? sum(left) / all : Real(1);
+      if (sum(left) > Real(0)) running = normalised(left);
+      earlier.push_back(x);
+    }
+    if (n != 0 && !chance.accept(accept_key(root_position, n), weight, Real(1))) return false;
+    finish(out, draw(chance, sample_key(root_position + out.path.size()), running), draft.tree,
+           last_token_kind::correction);
+    return true;
+  }
+};
+
+// --- Verifiers of several draws together -----------------------------------------------------------------------------
+
+/// Tests the independent draws below the root together; a flaw says how. Everything is one level deep.
+template <class Flaw>
+struct together : liar {
+  template <class Real, class Laws, class Chance>
+  [[nodiscard]] error_code verify(const token_draft<Real>& draft, Laws& target, Chance& chance,
+                                  std::uint64_t root_position, no_work<Real>&, verdict& out) const {
+    out.reset();
+    decant::detail::draw_list<Real> list;
+    list.read(draft, 0);
+    const distribution<Real>* law = target.law(0);
+    if (law == nullptr) return target.status();
+    row_of<Real> left = dense(law->view());
+    const node_id accepted = Flaw::test(list.all(), chance, root_position, left);
+    if (accepted != no_node) {
+      out.path.push_back(accepted);
+      const distribution<Real>* after = target.law(accepted);
+      if (after == nullptr) return target.status();
+      left = dense(after->view());
+    }
+    finish(out, draw(chance, sample_key(root_position + out.path.size()), left), draft.tree,
+           last_token_kind::correction);
+    return error_code::none;
+  }
+};
+
+template <class Real>
+[[nodiscard]] row_of<Real> smaller_of(const row_of<Real>& a, const row_of<Real>& b) {
+  row_of<Real> least = a;
+  for (std::size_t v = 0; v < a.size(); ++v) least[v] = b[v] < a[v] ? b[v] : a[v];
+  return least;
+}
+
+/// K-SEQ with a damping between none (0) and the right one (1); what is left is cut off at 0.
+template <int Percent>
+struct damped {
+  template <class Real, class Chance>
+  [[nodiscard]] static node_id test(std::span<const decant::detail::listed_draw<Real>> draws, Chance& chance,
+                                    std::uint64_t root_position, row_of<Real>& p) {
+    const distribution_view<Real> row = draws.front().drawn.row;
+    const row_of<Real> q = dense(row);
+    damping_search<Real> search;
+    const Real right = search.find(distribution_view<Real>(p, sum(p)), row, draws.size()).rho;
+    const Real rho = Real(1) + (right - Real(1)) * Real(Percent) / Real(100);
+    for (const auto& one : draws) {
+      const auto x = index(one.drawn.id);
+      if (chance.accept(accept_key(root_position, one.draw.coin), p[x], rho * q[x])) return one.draw.child;
+    }
+    const row_of<Real> overlap = smaller_of(q, scaled(p, Real(1) / rho));
+    const Real missed = Real(1) - sum(overlap);
+    Real share(0);
+    Real power(1);
+    for (std::size_t i = 0; i < draws.size(); ++i, power = power * missed) share = share + power;
+    p = positive_difference(p, scaled(overlap, share));
+    return no_node;
+  }
+};
+
+/// The draw with the larger p / q of two is tested as if it were a draw from q.
+struct better_of_two_tested_as_one {
+  template <class Real, class Chance>
+  [[nodiscard]] static node_id test(std::span<const decant::detail::listed_draw<Real>> draws, Chance& chance,
+                                    std::uint64_t root_position, row_of<Real>& p) {
+    const row_of<Real> q = dense(draws.front().drawn.row);
+    const auto ratio = [&](std::size_t i) { return p[index(draws[i].drawn.id)] / q[index(draws[i].drawn.id)]; };
+    const auto& one = draws[ratio(0) < ratio(1) ? 1 : 0];
+    const auto x = index(one.drawn.id);
+    if (chance.accept(accept_key(root_position, one.draw.coin), p[x], q[x])) return one.draw.child;
+    const row_of<Real> left = positive_difference(p, q);
+    if (sum(left) > Real(0)) p = left;
+    return no_node;
+  }
+};
+
+/// Any untested draw may come next, also one drawn without replacement whose earlier siblings have not been tested:
+/// each is tested with the law it was drawn from.
+struct draws_in_any_order {
+  template <class Real, class Chance>
+  [[nodiscard]] static node_id test(std::span<const decant::detail::listed_draw<Real>> draws, Chance& chance,
+                                    std::uint64_t root_position, row_of<Real>& p) {
+    std::vector<std::size_t> untested(draws.size());
+    std::vector<row_of<Real>> laws;
+    std::vector<token> earlier;
+    for (std::size_t i = 0; i < draws.size(); ++i) {
+      untested[i] = i;
+      laws.push_back(normalised(without_tokens(dense(draws[i].drawn.row), earlier)));
+      earlier.push_back(draws[i].drawn.id);
+    }
+    for (std::uint32_t pick = 0; !untested.empty(); ++pick) {
+      const row_of<Real> uniform(untested.size(), Real(1));
+      const auto place = draw(chance, {root_position, chance_purpose::other, pick}, uniform);
+      const std::size_t i = untested[index(place)];
+      const auto x = index(draws[i].drawn.id);
+      if (chance.accept(accept_key(root_position, draws[i].draw.coin), p[x], laws[i][x])) return draws[i].draw.child;
+      const row_of<Real> left = positive_difference(p, laws[i]);
+      if (sum(left) > Real(0)) p = normalised(left);
+      untested.erase(untested.begin() + place);
+    }
+    return no_node;
+  }
+};
+
+/// Tests the first draw; after a rejection goes on at any child that carries a draw from p instead of the residual.
+struct membership_from_target : liar {
+  template <class Real, class Laws, class Chance>
+  [[nodiscard]] error_code verify(const token_draft<Real>& draft, Laws& target, Chance& chance,
+                                  std::uint64_t root_position, no_work<Real>&, verdict& out) const {
+    out.reset();
+    for (;;) {
+      const distribution<Real>* law = target.law(out.end());
+      if (law == nullptr) return target.status();
+      const row_of<Real> p = dense(law->view());
+      node_id next = draft.tree.first_child(out.end());
+      token last = no_token;
+      if (next != no_node) {
+        const row_of<Real> q = dense(draft.row_of(draft.tree.edge(next)));
+        const auto x = index(draft.tree.token_of(next));
+        if (!chance.accept(accept_key(root_position, next), p[x], q[x])) next = no_node;
+      }
+      if (next == no_node) {
+        last = draw(chance, sample_key(root_position + out.path.size()), p);
+        next = draft.tree.child_with(out.end(), last);
+      }
+      if (next == no_node) {
+        finish(out, last, draft.tree, last_token_kind::correction);
+        return error_code::none;
+      }
+      out.path.push_back(next);
     }
   }
 };

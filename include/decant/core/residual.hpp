@@ -31,17 +31,24 @@ class running_residual {
   /// without replacement: their tokens already have residual 0, so they need not be masked out here).
   /// Returns the total S = sum over v of max(scale R(v) - Q(v), 0) in normalised units; when it is zero the law stays.
   mass subtract(distribution_view<Real> proposal, const mass& proposal_mass, const mass& scale = mass(1)) {
-    const auto target = current_.view();
-    const mass factor = target.mass() / proposal_mass;
-    mass total(0);
-    const auto difference = [&](const Real& r, const Real& q) {
+    const mass factor = current_.view().mass() / proposal_mass;
+    return update(proposal, [&](const Real& r, const Real& q) {
       const mass d = scale * static_cast<mass>(r) - factor * static_cast<mass>(q);
       return d > mass(0) ? static_cast<Real>(d) : Real(0);
-    };
+    });
+  }
+
+  /// Replaces the weight r of every token by `left(r, q)`, where q is its weight in `proposal`: what other tests than a
+  /// single one leave of the law. `left` is never negative, and 0 where r is 0. Returns the sum of the new weights over
+  /// the old mass; when it is zero the law stays.
+  template <class Left>
+  mass update(distribution_view<Real> proposal, const Left& left) {
+    const auto target = current_.view();
+    mass total(0);
     if (target.sparse()) {
-      subtract_from_sparse(target, proposal, difference, total);
+      update_sparse(target, proposal, left, total);
     } else {
-      subtract_from_dense(target, proposal, difference, total);
+      update_dense(target, proposal, left, total);
     }
     if (!(total > mass(0))) return mass(0);
     const mass normalised = total / target.mass();
@@ -75,36 +82,34 @@ class running_residual {
     total += static_cast<mass>(weight);
   }
 
-  template <class Difference>
-  void subtract_from_sparse(distribution_view<Real> target, distribution_view<Real> proposal,
-                            const Difference& difference, mass& total) {
+  template <class Left>
+  void update_sparse(distribution_view<Real> target, distribution_view<Real> proposal, const Left& left, mass& total) {
     next_.begin_sparse(target.vocab_size());
     std::size_t j = 0;
     for (std::size_t i = 0; i < target.size(); ++i) {
       const token id = target.id(i);
       if (!proposal.sparse()) {
-        keep(id, difference(target.weight(i), proposal.weight_of(id)), total);
+        keep(id, left(target.weight(i), proposal.weight_of(id)), total);
         continue;
       }
       while (j < proposal.size() && proposal.id(j) < id) ++j;
       const bool shared = j < proposal.size() && proposal.id(j) == id;
-      keep(id, difference(target.weight(i), shared ? proposal.weight(j) : Real(0)), total);
+      keep(id, left(target.weight(i), shared ? proposal.weight(j) : Real(0)), total);
     }
   }
 
-  template <class Difference>
-  void subtract_from_dense(distribution_view<Real> target, distribution_view<Real> proposal,
-                           const Difference& difference, mass& total) {
+  template <class Left>
+  void update_dense(distribution_view<Real> target, distribution_view<Real> proposal, const Left& left, mass& total) {
     const auto weights = next_.begin_dense(target.vocab_size());
     if (proposal.sparse()) {
-      for (std::size_t i = 0; i < weights.size(); ++i) weights[i] = difference(target.weight(i), Real(0));
+      for (std::size_t i = 0; i < weights.size(); ++i) weights[i] = left(target.weight(i), Real(0));
       for (std::size_t j = 0; j < proposal.size(); ++j) {
         const std::size_t i = index(proposal.id(j));
-        weights[i] = difference(target.weight(i), proposal.weight(j));
+        weights[i] = left(target.weight(i), proposal.weight(j));
       }
     } else {
       for (std::size_t i = 0; i < weights.size(); ++i) {
-        weights[i] = difference(target.weight(i), proposal.weight(i));
+        weights[i] = left(target.weight(i), proposal.weight(i));
       }
     }
     for (const Real& weight : weights) total += static_cast<mass>(weight);

@@ -12,8 +12,7 @@
 #ifndef DECANT_VERIFY_RECURSIVE_REJECTION_HPP
 #define DECANT_VERIFY_RECURSIVE_REJECTION_HPP
 
-#include <decant/verify/edge_laws.hpp>
-#include <decant/verify/verifier.hpp>
+#include <decant/verify/rejection_walk.hpp>
 
 namespace decant::inline DECANT_ABI {
 
@@ -30,24 +29,8 @@ struct recursive_rejection {
   template <class Real, class Laws, class Chance>
   [[nodiscard]] error_code verify(const token_draft<Real>& draft, Laws& target, Chance& chance,
                                   std::uint64_t root_position, work<Real>& scratch, verdict& out) const {
-    out.reset();
-    for (;;) {
-      const distribution<Real>* law = target.law(out.end());
-      if (law == nullptr) return target.status();
-      if (draft.tree.first_child(out.end()) == no_node) {
-        finish(out, chance.pick(sample_key(root_position + out.path.size()), law->view()), draft.tree,
-               last_token_kind::correction);
-        return error_code::none;
-      }
-      const node_id accepted = test_draws(draft, law->view(), chance, root_position, scratch, out.end());
-      if (accepted == no_node) {
-        const auto residual = scratch.residual.law();
-        finish(out, chance.pick(sample_key(root_position + out.path.size()), residual), draft.tree,
-               last_token_kind::correction);
-        return error_code::none;
-      }
-      out.path.push_back(accepted);
-    }
+    return detail::walk_by_rejection(draft, target, chance, root_position, scratch.residual, out,
+                                     [&](node_id n) { return test_draws(draft, chance, root_position, scratch, n); });
   }
 
   friend constexpr bool operator==(recursive_rejection, recursive_rejection) { return true; }
@@ -55,39 +38,17 @@ struct recursive_rejection {
  private:
   /// The first accepted draw below `n`, or `no_node`; then the residual is ready to be drawn from.
   template <class Real, class Chance>
-  [[nodiscard]] static node_id test_draws(const token_draft<Real>& draft, distribution_view<Real> law, Chance& chance,
-                                          std::uint64_t root_position, work<Real>& scratch, node_id n) {
-    scratch.residual.reset(law);
+  [[nodiscard]] static node_id test_draws(const token_draft<Real>& draft, Chance& chance, std::uint64_t root_position,
+                                          work<Real>& scratch, node_id n) {
     scratch.edges.reset();
     node_id accepted = no_node;
     draft.tree.for_each_draw(n, [&](const tree_draw& draw) {
       const proposal<Real> drawn = scratch.edges.next(draft, draw.child, draw.edge);
       if (drawn.impossible()) return false;
-      if (test(chance, accept_key(root_position, draw.coin), drawn, scratch.residual.law())) {
-        accepted = draw.child;
-        return true;
-      }
-      reject(drawn, scratch.residual);
-      return false;
+      accepted = detail::test_draw<Real>(chance, root_position, {draw, drawn}, scratch.residual);
+      return accepted != no_node;
     });
     return accepted;
-  }
-
-  template <class Real, class Chance>
-  [[nodiscard]] static bool test(Chance& chance, chance_key key, const proposal<Real>& drawn,
-                                 distribution_view<Real> running) {
-    const auto weight = static_cast<mass_t<Real>>(running.weight_of(drawn.id));
-    if (drawn.point_mass) return chance.accept(key, weight, running.mass());
-    return chance.accept(key, weight * drawn.mass, static_cast<mass_t<Real>>(drawn.weight) * running.mass());
-  }
-
-  template <class Real>
-  static void reject(const proposal<Real>& drawn, running_residual<Real>& residual) {
-    if (drawn.point_mass) {
-      residual.remove(drawn.id);
-    } else {
-      residual.subtract(drawn.row, drawn.mass);
-    }
   }
 };
 
