@@ -43,6 +43,7 @@
 #include <decant/draft/model_drafter.hpp>
 #include <decant/draft/no_drafter.hpp>
 #include <decant/draft/prompt_lookup.hpp>
+#include <decant/draft/reflecting_drafter.hpp>
 
 // tree
 #include <decant/tree/acceptance_by_rank.hpp>
@@ -78,20 +79,34 @@
 #include <decant/verify/any_verifier.hpp>
 #include <decant/verify/block_verification.hpp>
 #include <decant/verify/canonical_decomposition.hpp>
+#include <decant/verify/cascades.hpp>
+#include <decant/verify/divergence_gate.hpp>
 #include <decant/verify/drafter_invariant.hpp>
 #include <decant/verify/greedy.hpp>
+#include <decant/verify/judge.hpp>
 #include <decant/verify/k_seq.hpp>
+#include <decant/verify/lenience.hpp>
+#include <decant/verify/loose_window.hpp>
+#include <decant/verify/margin_acceptance.hpp>
 #include <decant/verify/match.hpp>
 #include <decant/verify/membership.hpp>
+#include <decant/verify/mentored.hpp>
 #include <decant/verify/optimal_acceptance.hpp>
+#include <decant/verify/predicate_verifier.hpp>
 #include <decant/verify/random_order.hpp>
 #include <decant/verify/recursive_rejection.hpp>
+#include <decant/verify/reflective.hpp>
 #include <decant/verify/rejection_walk.hpp>
+#include <decant/verify/relaxation.hpp>
+#include <decant/verify/relaxed_loss.hpp>
 #include <decant/verify/speculative_sampling.hpp>
 #include <decant/verify/target_walk.hpp>
+#include <decant/verify/top_k_acceptance.hpp>
+#include <decant/verify/transform_verifier.hpp>
 #include <decant/verify/traversal.hpp>
 #include <decant/verify/typical_acceptance.hpp>
 #include <decant/verify/verifier.hpp>
+#include <decant/verify/window_verifier.hpp>
 
 // control
 #include <decant/control/acceptance_estimates.hpp>

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include <decant/verify/typical_acceptance.hpp>
 
-#include "tests/verify/verify_kit.hpp"
+#include "tests/verify/relaxed_kit.hpp"
 
 namespace decant_test {
 namespace {
@@ -82,6 +82,40 @@ TEST_CASE("nothing acceptable leaves the root") {
   CHECK(seen.made.path == path{0});
   CHECK(seen.made.relaxed.empty());
   CHECK(seen.made.kind == last_token_kind::sample);
+}
+
+TEST_CASE("the walk in draw order stops at the first node whose children are all below the threshold") {
+  verify_case given;
+  (void)given.add(0, 2);
+  const node_id second = given.add(0, 1);
+  const node_id below = given.add(second, 0);
+  (void)given.add(below, 2);
+  given.rows = {{60, 39, 1}, {1, 1, 1}, {60, 39, 1}, {60, 39, 1}, {1, 1, 1}};
+  told_chance chance;
+  const auto made = run_verifier(typical_walk<>{typical_test::documented()}, given, chance).made;
+  CHECK(made.path == path{0, second, below});
+  CHECK(made.relaxed == path{second});  // token 0 is the target's own choice
+  CHECK(made.last == 0);
+  CHECK(made.kind == last_token_kind::sample);
+}
+
+TEST_CASE("the walk accepts every token of the golden law") {
+  CHECK(near(typical_threshold(view_of(golden_p), 0.09, 0.3), 0.09, 1e-12));
+  for (const token drafted : {0, 1, 2}) {
+    verify_case given = drawn_case(drafted);
+    told_chance chance{{}, {0}};
+    const auto made = run_verifier(typical_walk<>{{}, correction_rule::draw}, given, chance).made;
+    CHECK(made.path == path{0, 1});
+    CHECK(near(made.loss.total_variation, .3, 1e-12));  // the emitted law is q
+  }
+}
+
+TEST_CASE("the walk and the longest path use one threshold") {
+  CHECK(typical_acceptance{0.2, 0.7}.threshold(view_of(golden_p)) == typical_threshold(view_of(golden_p), 0.2, 0.7));
+  CHECK(typical_test::swapped() == typical_test{typical_acceptance::swapped().epsilon, 0.09});
+  CHECK(typical_test{}.check().has_value());
+  CHECK_FALSE(typical_walk<>{{0, 0.3}}.check().has_value());
+  CHECK_FALSE(typical_walk<>{{0.3, 1}}.check().has_value());
 }
 
 TEST_CASE("typical acceptance reports a row that cannot be had") {

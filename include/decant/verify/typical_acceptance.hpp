@@ -8,12 +8,28 @@
 // Guarantee: lossy; the output follows exactly this documented rule, which no bound ties to the target's law.
 // Two published constant pairs exist and are not interchangeable; both are named below. With the second, drafts are
 // accepted far more freely. Needs nothing of the tree. Complexity: one processed row per acceptable node.
+// `typical_test` is the same threshold as a predicate (the typical sampler of vLLM): a walk in draw order that stops at
+// the first draw below it and emits the target's most probable token, or another correction. On a chain of one token it
+// is the rule above up to the correction.
+// Worked example (p = (.5,.3,.2), the documented pair): threshold .09, so any draft is accepted and the emitted law is
+// q.
 #ifndef DECANT_VERIFY_TYPICAL_ACCEPTANCE_HPP
 #define DECANT_VERIFY_TYPICAL_ACCEPTANCE_HPP
 
-#include <decant/verify/verifier.hpp>
+#include <decant/verify/predicate_verifier.hpp>
 
 namespace decant::inline DECANT_ABI {
+
+/// The probability a token must exceed: min(epsilon, delta exp(-H)), H = -sum p log(p + 1e-5).
+template <class Real>
+[[nodiscard]] double typical_threshold(distribution_view<Real> law, double epsilon, double delta) {
+  double negative_entropy = 0;
+  for (std::size_t i = 0; i < law.size(); ++i) {
+    const double p = as_double(law.weight(i)) / as_double(law.mass());
+    if (p > 0) negative_entropy += p * std::log(p + 1e-5);
+  }
+  return std::min(epsilon, delta * std::exp(negative_entropy));
+}
 
 struct typical_acceptance {
   static constexpr guarantee promises = guarantee::lossy;
@@ -42,12 +58,7 @@ struct typical_acceptance {
   /// The probability a token must exceed to be acceptable under a law.
   template <class Real>
   [[nodiscard]] double threshold(distribution_view<Real> law) const {
-    double negative_entropy = 0;
-    for (std::size_t i = 0; i < law.size(); ++i) {
-      const double p = as_double(law.weight(i)) / as_double(law.mass());
-      if (p > 0) negative_entropy += p * std::log(p + 1e-5);
-    }
-    return std::min(epsilon, delta * std::exp(negative_entropy));
+    return typical_threshold(law, epsilon, delta);
   }
 
   template <class Real, class Laws, class Chance>
@@ -118,6 +129,41 @@ struct typical_acceptance {
 };
 
 static_assert(Verifier<typical_acceptance>);
+
+/// The threshold as a predicate.
+struct typical_test {
+  static constexpr bool law_only = true;
+  template <class Real>
+  using work = no_work<Real>;
+
+  double epsilon = 0.09;
+  double delta = 0.3;
+
+  /// The two published pairs, see above.
+  [[nodiscard]] static constexpr typical_test documented() { return {0.09, 0.3}; }
+  [[nodiscard]] static constexpr typical_test swapped() { return {0.3, 0.09}; }
+
+  [[nodiscard]] result<void> check() const {
+    if (!(epsilon > 0 && epsilon < 1)) return error{error_code::invalid_argument, "typical_test: epsilon"};
+    if (!(delta > 0 && delta < 1)) return error{error_code::invalid_argument, "typical_test: delta"};
+    return {};
+  }
+
+  template <class Real>
+  [[nodiscard]] auto at(const predicate_site<Real>& site, no_work<Real>&) const {
+    return [law = site.target, limit = typical_threshold(site.target, epsilon, delta)](token id, node_id) {
+      return law.probability(id) > limit;
+    };
+  }
+
+  friend constexpr bool operator==(const typical_test&, const typical_test&) = default;
+};
+
+/// Typical acceptance in draw order, on chains and trees.
+template <standard_test Standard = standard_test::none>
+using typical_walk = predicate_verifier<typical_test, Standard>;
+
+static_assert(Verifier<typical_walk<>>);
 
 }  // namespace decant::inline DECANT_ABI
 

@@ -8,6 +8,7 @@
 #include <decant/core/chance.hpp>
 #include <decant/core/guarantee.hpp>
 #include <decant/core/token_draft.hpp>
+#include <decant/verify/relaxed_loss.hpp>
 
 namespace decant::inline DECANT_ABI {
 
@@ -24,6 +25,7 @@ struct verdict {
   token last = no_token;      ///< the token after the path
   last_token_kind kind = last_token_kind::bonus;
   std::vector<node_id> relaxed;  ///< accepted nodes an exact verifier might have refused (lossy verifiers only)
+  relaxed_loss loss{};           ///< what the step gave away (relaxed verifiers that measure it)
 
   /// Node whose row the last token came from.
   [[nodiscard]] node_id end() const noexcept { return path.back(); }
@@ -31,6 +33,7 @@ struct verdict {
   void reset() {
     path.assign(1, 0);
     relaxed.clear();
+    loss = {};
     last = no_token;
     kind = last_token_kind::bonus;
   }

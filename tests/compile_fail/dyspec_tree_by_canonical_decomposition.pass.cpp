@@ -1,0 +1,15 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// Which of two draws is selected must not depend on whether there is a second.
+#include <decant/draft/guided_drafter.hpp>
+#include <decant/tree/dyspec_heap.hpp>
+#include <decant/tree/static_widths.hpp>
+#include <decant/verify/canonical_decomposition.hpp>
+
+using namespace decant;
+
+using drafter = guided_drafter<static_widths<independent>>;
+
+static_assert(pairing<drafter, canonical_decomposition>::ok);
+
+int main() {}

@@ -1,0 +1,16 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// Re-ranking a drawn tree breaks its laws, whoever drew it.
+#include <decant/draft/guided_drafter.hpp>
+#include <decant/tree/dyspec_heap.hpp>
+#include <decant/tree/prune.hpp>
+#include <decant/verify/match.hpp>
+#include <decant/verify/traversal.hpp>
+
+using namespace decant;
+
+using drafter = guided_drafter<reranked<dyspec_heap>>;
+
+static_assert(pairing<drafter, match>::ok);
+
+int main() {}

@@ -1,0 +1,12 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// expect: transform_verifier: the first parameter must be a transform rule
+//
+// A builder is no rule.
+#include <decant/tree/chain.hpp>
+#include <decant/verify/lenience.hpp>
+
+using namespace decant;
+
+static_assert(Verifier<transform_verifier<chain<ranked>>>);
+
+int main() {}
