@@ -98,7 +98,8 @@ TEST_CASE("any function of the two weights can be left over, in all pairings of 
     for (std::size_t i = 0; i < size; ++i) expected[i] = left(p[i], q[i]);
     for (const bool sparse_p : {false, true}) {
       for (const bool sparse_q : {false, true}) {
-        residual.reset(law_in_form(p, sparse_p));
+        const auto held_law = law_in_form(p, sparse_p);
+        residual.reset(held_law);
         const double total = residual.update(law_in_form(q, sparse_q).view(), left);
         CAPTURE(size, sparse_p, sparse_q);
         CHECK(near(total, sum(expected) / sum(p), 1e-12));
@@ -112,7 +113,8 @@ TEST_CASE("any function of the two weights can be left over, in all pairings of 
 TEST_CASE("an update that leaves nothing keeps the law") {
   for (const bool sparse : {false, true}) {
     running_residual<double> residual;
-    residual.reset(law_in_form(weights{1, 0, 3}, sparse));
+    const auto held_law = law_in_form(weights{1, 0, 3}, sparse);
+    residual.reset(held_law);
     CHECK(residual.update(dense_law(weights{1, 1, 1}).view(), [](double, double) { return 0.0; }) == 0);
     CHECK(probabilities(residual.law()) == weights{0.25, 0, 0.75});
   }
@@ -127,7 +129,8 @@ TEST_CASE("siblings drawn without replacement, one after the other") {
     const weights q = random.weights<double>(size, random.uniform(0, 0.5));
     const bool sparse_p = random.coin();
     const auto proposal = law_in_form(q, random.coin());
-    residual.reset(law_in_form(p, sparse_p));
+    const auto held_law = law_in_form(p, sparse_p);
+    residual.reset(held_law);
     weights running = normalised(p);
     weights left = q;
     double mass_left = proposal.view().mass();
@@ -159,7 +162,8 @@ TEST_CASE("removing tokens equals masking them") {
   for (int round = 0; round < 200; ++round) {
     const std::size_t size = random.between(2, 30);
     weights p = random.weights<double>(size, 0.3);
-    residual.reset(law_in_form(p, random.coin()));
+    const auto held_law = law_in_form(p, random.coin());
+    residual.reset(held_law);
     for (int step = 0; step < 4; ++step) {
       const token id = random.token_below(size + 2);  // perhaps one that is not there
       weights masked = p;
@@ -194,7 +198,8 @@ TEMPLATE_TEST_CASE("laws equal up to rounding leave a law that can be drawn from
     auto q = p;
     for (TestType& weight : q) weight *= TestType(0.3);  // the same law, rounded otherwise
     const auto proposal = dense_law(q);
-    residual.reset(dense_law(p));
+    const auto held_law = dense_law(p);
+    residual.reset(held_law);
     const double total = static_cast<double>(residual.subtract(proposal, proposal.view().mass()));
     CHECK(total >= 0);
     CHECK(total < 1e-6);
@@ -207,7 +212,8 @@ TEST_CASE("disjoint laws leave the target untouched") {
   for (const bool sparse_p : {false, true}) {
     for (const bool sparse_q : {false, true}) {
       running_residual<double> residual;
-      residual.reset(law_in_form(weights{1, 0, 3, 0}, sparse_p));
+      const auto held_law = law_in_form(weights{1, 0, 3, 0}, sparse_p);
+      residual.reset(held_law);
       const auto proposal = law_in_form(weights{0, 5, 0, 1}, sparse_q);
       CHECK(residual.subtract(proposal, proposal.view().mass()) == 1);
       CHECK(probabilities(residual.law()) == weights{0.25, 0, 0.75, 0});
@@ -219,7 +225,8 @@ TEST_CASE("one-hot laws") {
   running_residual<double> residual;
   decant::distribution<double> one_hot;
   one_hot.assign_one_hot(2, 4);
-  residual.reset(dense_law(weights{1, 1, 1, 1}));
+  const auto held_law = dense_law(weights{1, 1, 1, 1});
+  residual.reset(held_law);
   CHECK(residual.subtract(one_hot, 1.0) == 0.75);
   CHECK(near(residual.law().probability(0), 1.0 / 3, 1e-15));
   CHECK(residual.law().probability(2) == 0);

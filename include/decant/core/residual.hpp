@@ -20,18 +20,23 @@ class running_residual {
  public:
   using mass = mass_t<Real>;
 
-  /// Starts from the target law of a node. Copies it, so that no row another node reads is ever written.
-  void reset(distribution_view<Real> target) { current_.assign(target); }
+  /// Starts from the target law of a node, which stays as it is and must outlive the use: nothing is copied until a
+  /// child is rejected.
+  void reset(distribution<Real>&&) = delete;  // it must outlive the use
+  void reset(distribution_view<Real> target) {
+    target_ = target;
+    is_reduced_ = false;
+  }
 
   /// The current law, unnormalised, of positive mass.
-  [[nodiscard]] distribution_view<Real> law() const noexcept { return current_.view(); }
+  [[nodiscard]] distribution_view<Real> law() const noexcept { return is_reduced_ ? current_.view() : target_; }
 
   /// Subtracts the proposal law `proposal / proposal_mass` of a rejected child from `scale` times the current law.
   /// `proposal_mass` is the mass left in the proposal (smaller than `proposal.mass()` once siblings were drawn from it
   /// without replacement: their tokens already have residual 0, so they need not be masked out here).
   /// Returns the total S = sum over v of max(scale R(v) - Q(v), 0) in normalised units; when it is zero the law stays.
   mass subtract(distribution_view<Real> proposal, const mass& proposal_mass, const mass& scale = mass(1)) {
-    const mass factor = current_.view().mass() / proposal_mass;
+    const mass factor = law().mass() / proposal_mass;
     return update(proposal, [&](const Real& r, const Real& q) {
       const mass d = scale * static_cast<mass>(r) - factor * static_cast<mass>(q);
       return d > mass(0) ? static_cast<Real>(d) : Real(0);
@@ -43,39 +48,46 @@ class running_residual {
   /// the old mass; when it is zero the law stays.
   template <class Left>
   mass update(distribution_view<Real> proposal, const Left& left) {
-    const auto target = current_.view();
-    mass total(0);
+    const auto target = law();
     if (target.sparse()) {
+      mass total(0);
       update_sparse(target, proposal, left, total);
-    } else {
-      update_dense(target, proposal, left, total);
+      return take_next(next_.finish(total), target.mass());
     }
-    if (!(total > mass(0))) return mass(0);
-    const mass normalised = total / target.mass();
-    if (next_.finish(total) == error_code::none) std::swap(current_, next_);
-    return normalised;
+    update_dense(target, proposal, left);
+    return take_next(next_.finish(), target.mass());
   }
 
   /// Removes one token, the update after rejecting a deterministic edge. When nothing else is left the law stays.
   void remove(token id) {
-    const auto target = current_.view();
-    next_.begin_sparse(target.vocab_size());
-    mass total(0);
+    const auto target = law();
     if (target.sparse()) {
+      next_.begin_sparse(target.vocab_size());
+      mass total(0);
       for (std::size_t i = 0; i < target.size(); ++i) {
         if (target.id(i) != id) keep(target.id(i), target.weight(i), total);
       }
-    } else {
-      const auto weights = next_.begin_dense(target.vocab_size());
-      for (std::size_t i = 0; i < target.size(); ++i) {
-        weights[i] = static_cast<token>(i) == id ? Real(0) : target.weight(i);
-        total += static_cast<mass>(weights[i]);
-      }
+      take_next(next_.finish(total), target.mass());
+      return;
     }
-    if (total > mass(0) && next_.finish(total) == error_code::none) std::swap(current_, next_);
+    const std::span<Real> weights = next_.begin_dense(target.vocab_size());
+    std::copy(target.weights().begin(), target.weights().end(), weights.begin());
+    if (id >= 0 && index(id) < weights.size()) weights[index(id)] = Real(0);
+    take_next(next_.finish(), target.mass());
   }
 
  private:
+  /// Makes `next_` the current law unless nothing is left of it; returns its mass in units of `before`, the old one.
+  mass take_next(error_code finished, const mass before) {
+    const mass left = next_.view().mass();
+    if (!(left > mass(0))) return mass(0);
+    if (finished == error_code::none) {
+      std::swap(current_, next_);
+      is_reduced_ = true;
+    }
+    return left / before;
+  }
+
   void keep(token id, const Real& weight, mass& total) {
     if (!(weight > Real(0))) return;
     next_.push(id, weight);
@@ -99,7 +111,7 @@ class running_residual {
   }
 
   template <class Left>
-  void update_dense(distribution_view<Real> target, distribution_view<Real> proposal, const Left& left, mass& total) {
+  void update_dense(distribution_view<Real> target, distribution_view<Real> proposal, const Left& left) {
     const auto weights = next_.begin_dense(target.vocab_size());
     if (proposal.sparse()) {
       for (std::size_t i = 0; i < weights.size(); ++i) weights[i] = left(target.weight(i), Real(0));
@@ -112,11 +124,12 @@ class running_residual {
         weights[i] = left(target.weight(i), proposal.weight(i));
       }
     }
-    for (const Real& weight : weights) total += static_cast<mass>(weight);
   }
 
-  distribution<Real> current_;
+  distribution_view<Real> target_;
+  distribution<Real> current_;  // what is left of it, once something has been rejected
   distribution<Real> next_;
+  bool is_reduced_ = false;
 };
 
 /// Mass of a law without the tokens of `removed` (ascending ids), summed afresh: used when the running difference has
