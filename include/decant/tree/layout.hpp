@@ -11,6 +11,7 @@
 
 #include <algorithm>
 #include <array>
+#include <bit>
 
 namespace decant::inline DECANT_ABI {
 
@@ -87,6 +88,16 @@ class layout_arrays {
     }
   }
 
+  /// Number of block x block tiles of the mask, cut from slot 0 on, in which some slot is visible: what an attention
+  /// kernel that skips empty tiles works through. A full lower triangle of k tiles a side would be k (k + 1) / 2.
+  /// O(nodes * nodes / 64 + tiles). Precondition: block >= 1.
+  [[nodiscard]] std::size_t block_count(std::size_t block) const {
+    DECANT_PRECONDITION(block >= 1);
+    std::size_t count = 0;
+    for (std::size_t row = 0; row < size(); row += block) count += tiles_beside(row, block);
+    return count;
+  }
+
   /// Number of leaves: drafted nodes without children.
   [[nodiscard]] std::size_t leaf_count() const noexcept { return leaf_count_; }
   /// Length of a padded leaf path: the depth of the tree plus one.
@@ -118,6 +129,24 @@ class layout_arrays {
   }
 
  private:
+  /// Number of tiles in which some slot of [row, row + block) sees another.
+  [[nodiscard]] std::size_t tiles_beside(std::size_t row, std::size_t block) const noexcept {
+    const std::size_t end = std::min(row + block, size());
+    const std::size_t words = has_probes_ ? words_ : (end - 1) / 64 + 1;  // drafted nodes see no slot after their own
+    std::size_t count = 0;
+    std::size_t next = 0;  // first slot that lies in no tile counted so far
+    for (std::size_t word = 0; word < words; ++word) {
+      std::uint64_t seen = 0;
+      for (std::size_t i = row; i < end; ++i) seen |= bits_[i * words_ + word];
+      for (const std::size_t first = word * 64; seen != 0; ++count) {
+        if (next > first) seen &= next - first < 64 ? ~std::uint64_t{0} << (next - first) : 0;
+        if (seen == 0) break;
+        next = ((first + static_cast<std::size_t>(std::countr_zero(seen))) / block + 1) * block;
+      }
+    }
+    return count;
+  }
+
   // --- By node id, before slots are known ---
 
   /// Subtree sizes, and the numbers of sequence ids and leaves below each node.
@@ -216,8 +245,14 @@ class layout_arrays {
       std::int32_t above = parents_[slot];
       if (has_probes_) above = show_probes(tree, slot, row);
       if (above >= 0) {
+        // Drafted nodes see slots before their own only, so the words after their own are empty.
         const std::uint64_t* inherited = bits_.data() + index(above) * words_;
-        for (std::size_t word = 0; word < words_; ++word) row[word] |= inherited[word];
+        const std::size_t count = index(above) / 64 + 1;
+        if (has_probes_) {
+          for (std::size_t word = 0; word < count; ++word) row[word] |= inherited[word];
+        } else {
+          std::copy(inherited, inherited + count, row);
+        }
       }
       set_bit(row, slot);
     }
@@ -243,13 +278,30 @@ class layout_arrays {
     }
     path_length_ = index(deepest) + 1;
     leaf_count_ = index(measured_[0].leaves);
-    paths_.assign(leaf_count_ * path_length_, no_node);
+    leaves_.resize(leaf_count_);
     for (const node_id n : tree.all()) {
-      if (tree.kind(n) != node_kind::drafted || tree.first_child(n) != no_node) continue;
-      node_id* path = paths_.data() + index(measured_[index(n)].first_leaf) * path_length_;
-      for (node_id above = n; above != no_node; above = tree.parent(above)) {
-        path[tree.depth(above)] = slots_[index(above)];
+      if (tree.kind(n) == node_kind::drafted && tree.first_child(n) == no_node) {
+        leaves_[index(measured_[index(n)].first_leaf)] = n;
       }
+    }
+    paths_.resize(leaf_count_ * path_length_);
+    for (std::size_t leaf = 0; leaf < leaf_count_; ++leaf) write_leaf_path(tree, leaf);
+  }
+
+  /// Depth first a path parts from the one before it once and for all, so every node is walked over once; the part that
+  /// both share is copied.
+  void write_leaf_path(const token_tree& tree, std::size_t leaf) {
+    node_id* path = paths_.data() + leaf * path_length_;
+    const node_id* before = leaf == 0 ? nullptr : path - path_length_;
+    std::fill(path + tree.depth(leaves_[leaf]) + 1, path + path_length_, no_node);
+    for (node_id n = leaves_[leaf]; n != no_node; n = tree.parent(n)) {
+      const std::int32_t depth = tree.depth(n);
+      const std::int32_t slot = slots_[index(n)];
+      if (before != nullptr && before[depth] == slot) {
+        std::copy(before, before + depth + 1, path);
+        break;
+      }
+      path[depth] = slot;
     }
   }
 
@@ -275,6 +327,7 @@ class layout_arrays {
   std::vector<std::int32_t> sizes_;
   std::vector<sequence_range> sequences_;
   std::vector<std::uint64_t> bits_;
+  std::vector<node_id> leaves_;  // by number
   std::vector<node_id> paths_;
   std::size_t words_ = 0;
   std::size_t leaf_count_ = 0;
