@@ -72,6 +72,30 @@ TEST_CASE("ranked children are the most probable tokens, ties to the lowest id")
   }
 }
 
+TEST_CASE("ranked children of long rows with few different weights, with block masses and without") {
+  philox_chance chance;
+  random_source random(2);
+  for (const std::size_t vocab_size : {63u, 64u, 65u, 256u, 257u, 582u, 1000u}) {
+    for (const double levels : {1.0, 4.0, 1e6}) {
+      std::vector<double> weights(vocab_size);
+      for (double& w : weights) w = std::floor(levels * random.uniform());
+      weights[vocab_size - 1] = levels;
+      const std::vector<token> order = by_weight(weights);
+      const token_draft<double> draft = draft_with(weights);
+      const distribution_view<double> law = draft.rows.row(0);
+      CHECK(law.block_masses().empty() == (vocab_size <= law_block));
+      for (const distribution_view<double> seen : {law, {law.weights(), law.mass()}}) {
+        for (const std::size_t count : {1u, 3u, 64u, 256u}) {
+          std::vector<token> chosen(count);
+          chosen.resize(ranked{}.choose(seen, chance_key{}, chance, std::span<token>(chosen)));
+          const auto end = order.begin() + static_cast<std::ptrdiff_t>(std::min(count, order.size()));
+          CHECK(chosen == std::vector<token>(order.begin(), end));
+        }
+      }
+    }
+  }
+}
+
 TEST_CASE("the estimate of a child is the probability of its path under the draft laws") {
   philox_chance chance{3};
   token_draft<float> draft = draft_with<float>({1, 3, 0, 4});

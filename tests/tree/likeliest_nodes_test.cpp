@@ -71,3 +71,41 @@ TEST_CASE("paths too improbable for a float are no candidates") {
   best.admit(draft);
   CHECK(best.newest().size() == 1);
 }
+
+TEST_CASE("children that cannot get a place are passed over, others are not, in long rows as in short ones") {
+  constexpr std::size_t places = 20;
+  random_source random(3);
+  philox_chance chance;
+  for (const std::size_t vocab_size : {5u, 70u, 600u}) {
+    for (int round = 0; round < 20; ++round) {
+      token_draft<float> draft;
+      draft.reset(0);
+      detail::likeliest_nodes best;
+      best.start(places);
+      std::vector<float> all;  // path probabilities of every node of the layers, in order of proposal
+      std::vector<node_id> layer{0};
+      for (int depth = 0; depth < 4; ++depth) {
+        for (const node_id n : layer) {
+          std::vector<double> weights(vocab_size);
+          for (double& w : weights) w = std::floor(4 / (random.uniform() + 1e-3));
+          distribution<float>& row = draft.add_row_after(n);
+          write_law(row, weights);
+          for (const double w : weights) {
+            all.push_back(draft.tree.acceptance(n) * static_cast<float>(w / as_double(row.view().mass())));
+          }
+          best.propose(draft, n, 256, chance);
+        }
+        best.admit(draft);
+        layer.assign(best.newest().begin(), best.newest().end());
+      }
+      best.finish(draft);
+      std::sort(all.begin(), all.end(), std::greater<>());
+      std::vector<float> kept;
+      for (const node_id n : draft.tree.all().subspan(1)) kept.push_back(draft.tree.acceptance(n));
+      std::sort(kept.begin(), kept.end(), std::greater<>());
+      all.resize(std::min(all.size(), kept.size()));
+      CHECK(kept.size() == places);
+      CHECK(kept == all);
+    }
+  }
+}

@@ -25,15 +25,19 @@ class likeliest_nodes {
     sum_ = 0;
   }
 
-  /// Makes the `width` likeliest children of a node whose row is stored candidates of the next layer.
+  /// Makes the `width` likeliest children of a node whose row is stored candidates of the next layer; those that cannot
+  /// get a place any more are passed over.
   template <class Real, class Chance>
-  void propose(const token_draft<Real>& draft, node_id parent, std::int32_t width, Chance& chance) {
+  void propose(const token_draft<Real>& draft, node_id parent, std::int32_t width, Chance&) {
     const distribution_view<Real> law = draft.rows.row(draft.row_after(parent));
-    std::array<token, max_children> chosen;  // NOLINT: only what `choose` writes is read
-    const std::span<token> room(chosen.data(), std::min(index(width), max_children));
-    const std::size_t found = ranked{}.choose(law, chance_key{}, chance, room);
-    for (const token id : room.first(found)) {
-      const float reach = draft.tree.acceptance(parent) * static_cast<float>(law.probability(id));
+    const float above = draft.tree.acceptance(parent);
+    const std::size_t room = std::min(index(width), max_children);
+    if (room == 0) return;
+    heaviest_entries<Real> children(law.weights(), room, weight_without_place(draft.tree, law, above));
+    children.enter_all(law.block_masses());
+    for (const std::size_t entry : children.entries()) {
+      const token id = law.id(entry);
+      const float reach = above * static_cast<float>(law.probability(id));
       if (reach > 0) candidates_.push_back({reach, parent, id, static_cast<std::int32_t>(candidates_.size())});
     }
   }
@@ -73,6 +77,21 @@ class likeliest_nodes {
     token id;
     std::int32_t order;  ///< of proposal
   };
+
+  /// A weight below a node up to which a child is not likelier than the last node of a full ranking, with some room for
+  /// rounding.
+  template <class Real>
+  [[nodiscard]] Real weight_without_place(const token_tree& tree, distribution_view<Real> law, float above) const {
+    if constexpr (std::is_floating_point_v<Real>) {
+      constexpr float smallest = 1e-30f;  // below it products of floats lose their digits
+      constexpr double room = 1 - 1e-6;
+      if (ranking_.size() == places_ && places_ > 0 && tree.acceptance(ranking_.back()) > smallest && above > 0) {
+        const double share = static_cast<double>(tree.acceptance(ranking_.back())) / static_cast<double>(above);
+        return static_cast<Real>(room * std::min(share, 1.0) * as_double(law.mass()));
+      }
+    }
+    return Real(0);
+  }
 
   /// Merges the two rankings, the older nodes first among equals, up to the last place.
   template <class Real>
