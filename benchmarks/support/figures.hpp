@@ -75,6 +75,17 @@ inline double read_bandwidth() {
   return best;
 }
 
+/// What a figure depends on beside the code.
+inline nlohmann::json machine_facts() {
+  return {{"cpu", cpu_name()},
+          {"isa", isa_name()},
+          {"cores", std::thread::hardware_concurrency()},
+          {"compiler", __VERSION__},
+          {"flags", DECANT_BENCH_FLAGS},
+          {"commit", DECANT_BENCH_COMMIT},
+          {"read_bandwidth_gb_s", read_bandwidth()}};
+}
+
 /// Figures of one program.
 class figures {
  public:
@@ -120,15 +131,8 @@ class figures {
 
   /// Writes {machine, results}; false when the file cannot be written.
   [[nodiscard]] bool write(const std::string& path) const {
-    const nlohmann::json machine = {{"cpu", cpu_name()},
-                                    {"isa", isa_name()},
-                                    {"cores", std::thread::hardware_concurrency()},
-                                    {"compiler", __VERSION__},
-                                    {"flags", DECANT_BENCH_FLAGS},
-                                    {"commit", DECANT_BENCH_COMMIT},
-                                    {"read_bandwidth_gb_s", read_bandwidth()}};
     std::ofstream file(path);
-    file << nlohmann::json{{"machine", machine}, {"results", results_}}.dump(2) << '\n';
+    file << nlohmann::json{{"machine", machine_facts()}, {"results", results_}}.dump(2) << '\n';
     return file.good();
   }
 
