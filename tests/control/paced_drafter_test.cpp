@@ -6,7 +6,10 @@
 #include <decant/proof/prove.hpp>
 #include <decant/tree/any_builder.hpp>
 #include <decant/tree/chain.hpp>
+#include <decant/tree/dyspec_heap.hpp>
+#include <decant/tree/dyspec_threshold.hpp>
 #include <decant/tree/static_widths.hpp>
+#include <decant/tree/stochastic_beam.hpp>
 
 #include "tests/support/allocation_counter.hpp"
 #include "tests/support/decoding.hpp"
@@ -50,6 +53,17 @@ struct doubting_rule {
   void learn(std::span<const draft_level>, const draft_outcome&) {}
 };
 static_assert(decant::LengthRule<doubting_rule>);
+
+/// Takes back a last level of a single node: how many nodes a level has may depend on what was drawn in it.
+struct counting_rule {
+  void begin() {}
+  [[nodiscard]] std::size_t choose(std::span<const draft_level> levels, std::size_t drafted) const {
+    if (drafted > 0 && levels[drafted - 1].nodes == 1) return drafted - 1;
+    return std::min(drafted + 1, levels.size());
+  }
+  void learn(std::span<const draft_level>, const draft_outcome&) {}
+};
+static_assert(decant::LengthRule<counting_rule>);
 
 template <class Builder>
 using model_drafter_of = decant::model_drafter<boxed_model&, Builder>;
@@ -248,14 +262,20 @@ TEST_CASE("drawn drafts that are stopped or lose their last level keep the targe
       prove("paced chain", renewal_rule(cost_curve::flat()), decant::chain<decant::independent>{2},
             decant::speculative_sampling{}, 0.05);
       if (steps == 1) {
-        prove("doubting tree", doubting_rule{}, decant::static_widths<decant::without_replacement>{{2, 1}},
-              decant::recursive_rejection{}, 0.1);
+        const decant::recursive_rejection rejection;
+        prove("doubting tree", doubting_rule{}, decant::static_widths<decant::without_replacement>{{2, 1}}, rejection,
+              0.1);
+        prove("repeats counted", counting_rule{}, decant::static_widths<decant::independent>{{2}}, rejection, 0.1);
+        prove("DySpec, counted", counting_rule{}, decant::dyspec_heap{3, 1}, rejection, 0.1);
+        prove("DySpec, doubted", doubting_rule{}, decant::dyspec_heap{3, 1}, rejection, 0.1);
+        prove("DySpec by threshold, counted", counting_rule{}, decant::dyspec_threshold{0.25, 3}, rejection, 0.1);
+        prove("beam, counted", counting_rule{}, decant::stochastic_beam{2, 1}, rejection, 0.1);
       }
     }
   }
   INFO(suite.describe());
   CHECK(suite.exact());
-  CHECK(suite.proofs >= 28);
+  CHECK(suite.proofs >= 48);
 }
 
 TEST_CASE("a step of a paced drafter allocates nothing after warm-up") {

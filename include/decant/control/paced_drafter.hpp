@@ -171,11 +171,16 @@ class paced_drafter {
     return above > 0 ? confidence(static_cast<double>(tree.acceptance(n) / above)) : confidence();
   }
 
-  /// Cuts the draft to `wanted` levels, as far as that is legal: all of a chosen draft, one level of a drawn one. A
-  /// tree that did not grow level by level is left as it is.
+  /// Cuts the draft to `wanted` levels, as far as that is legal: all of a chosen draft, one level of a drawn chain. In
+  /// any other drawn tree the number of nodes of a level, which the rule has seen, may depend on the tokens of that
+  /// level, and the law of what is left with it (repeated draws, DySpec). A tree that did not grow level by level is
+  /// left as it is.
   template <class Real>
   void cut(token_draft<Real>& draft, std::size_t wanted) {
-    if (produces_of(drafter_) != tree_class::deterministic) wanted = std::max(wanted, levels_known_ - 1);
+    if (produces_of(drafter_) != tree_class::deterministic) {
+      if (!makes_chains_only(drafter_)) return;
+      wanted = std::max(wanted, levels_known_ - 1);
+    }
     const auto is_deeper = [&](node_id n) { return index(draft.tree.depth(n)) > wanted; };
     const node_span nodes = draft.tree.all();
     const auto first = std::find_if(nodes.begin(), nodes.end(), is_deeper);
