@@ -101,7 +101,7 @@ outcome run_with_trace(const options& chosen, const decoder_parts& parts, decant
 /// The same prompt without drafts and with the verifier that says what the text should be.
 outcome run_plainly(options chosen, const decoder_parts& parts, decant::token_span prompt) {
   chosen.draft = "none";
-  chosen.verifier = "auto";
+  if (!is_drafter_invariant(chosen)) chosen.verifier = "auto";
   auto decoder = make_machine(chosen, parts, decant::no_trace{});
   silent_hooks hooks;
   return decode(parts.target, decoder, prompt, hooks);
@@ -109,13 +109,14 @@ outcome run_plainly(options chosen, const decoder_parts& parts, decant::token_sp
 
 /// Loads what drafts, refuses parts that do not fit together, and only then measures.
 decoder_parts prepare(const options& chosen, loaded_model& target, std::optional<loaded_model>& draft) {
-  decoder_parts parts{target, nullptr, {}, {}};
+  decoder_parts parts{target, nullptr, {}, {}, rows_for_judge(target)};
   if (const std::string path = chosen.draft_model(); !path.empty()) {
     draft.emplace(load_model(path, chosen.threads, 0));
     check_same_vocabulary(target, *draft);
     parts.draft = &*draft;
   }
   check_parts(chosen, parts);
+  if (verifier_name(chosen) == "judge") keep_rows_for_judge(target);
   if (!chosen.paces()) return parts;
   parts.target_costs = costs_of(target, chosen);
   if (parts.draft != nullptr) parts.draft_costs = costs_of(*draft, chosen);
@@ -134,7 +135,7 @@ int run_program(const options& chosen) {
   std::optional<loaded_model> draft;
   const decoder_parts parts = prepare(chosen, target, draft);
   std::signal(SIGINT, on_interrupt);
-  comparison both;
+  comparison both{{}, {}, is_drafter_invariant(chosen)};
   both.drafted =
       trace ? run_with_trace(chosen, parts, prompt, trace.get()) : run(chosen, parts, prompt, decant::no_trace{});
   const bool compares = chosen.compare && interrupted == 0;

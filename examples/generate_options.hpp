@@ -13,6 +13,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstdio>
+#include <iterator>
 #include <limits>
 #include <optional>
 #include <string>
@@ -33,6 +34,14 @@ struct options {
   std::optional<std::int32_t> draft_length;  ///< unset: by measured costs
   std::optional<std::string> tree;           ///< of a draft model; unset: a chain
   std::string verifier = "auto";
+  std::optional<double> lenience;  ///< settings of relaxed verifiers; unset: what the verifier is made with
+  std::optional<double> kl_budget;
+  std::optional<std::string> cascade_rule;
+  std::optional<double> cascade_alpha;
+  std::optional<std::size_t> accept_top_k;
+  std::optional<double> margin;
+  std::optional<std::string> judge_head;
+  std::optional<double> judge_bias;
   std::size_t tokens = 256;
   float temperature = 0.0f;
   std::int32_t top_k = 0;
@@ -55,7 +64,13 @@ struct options {
     constexpr std::string_view prefix = "model:";
     return draft.starts_with(prefix) ? draft.substr(prefix.size()) : std::string();
   }
-  [[nodiscard]] bool paces() const { return draft != "none" && !draft_length; }
+  /// Whether the tree has a size of its own, which is then drafted in every pass.
+  [[nodiscard]] bool tree_is_sized() const {
+    constexpr std::string_view prefixes[] = {"dyspec:", "dyspec-threshold:", "beam:", "opt-tree:", "eagle2:"};
+    return tree && std::any_of(std::begin(prefixes), std::end(prefixes),
+                               [this](std::string_view prefix) { return tree->starts_with(prefix); });
+  }
+  [[nodiscard]] bool paces() const { return draft != "none" && !draft_length && !tree_is_sized(); }
 };
 
 /// Checks the text of a finite number between two bounds; the answer is empty, or what is wrong.
@@ -100,14 +115,50 @@ inline std::string check_draft(const std::string& text) {
   return fmt::format("'{}' is none of: none, lookup, model:FILE", text);
 }
 
+constexpr std::uint64_t most_tokens = 1'000'000'000;
+
+inline CLI::Validator number(double low, double high) { return {number_from(low, high), ""}; }
+inline CLI::Validator whole(std::uint64_t low, std::uint64_t high) { return {whole_number_from(low, high), ""}; }
+
+/// Declares the settings of the lossy verifiers.
+inline void declare_relaxations(CLI::App& app, options& chosen) {
+  app.add_option("--lenience", chosen.lenience,
+                 "Of lenience: how sure of a token the model must be, as a share of the draft model's own (0.8)")
+      ->check(number(1e-6, 1))
+      ->type_name("SHARE");
+  app.add_option("--kl-budget", chosen.kl_budget,
+                 "Of mentored: most nats by which the law of a token may leave the model's (0.05)")
+      ->check(number(0, 100))
+      ->type_name("NATS");
+  app.add_option("--cascade-rule", chosen.cascade_rule,
+                 "Of cascade: when the model is asked rather than the draft model trusted: chow, chow-log, difference, "
+                 "optimal (the default), token-v1, token-v2, token-v3")
+      ->check(CLI::IsMember({"chow", "chow-log", "difference", "optimal", "token-v1", "token-v2", "token-v3"}))
+      ->type_name("RULE");
+  app.add_option("--cascade-alpha", chosen.cascade_alpha, "Of cascade: the rule's parameter (0)")
+      ->check(number(-100, 100))
+      ->type_name("ALPHA");
+  app.add_option("--accept-top-k", chosen.accept_top_k,
+                 "Of top-k: accept a token that is among the model's k most probable ones (2)")
+      ->check(whole(1, most_tokens))
+      ->type_name("K");
+  app.add_option("--margin", chosen.margin,
+                 "Of margin: accept the second most probable token where it is this close to the first, in nats (0.5)")
+      ->check(number(0, 100))
+      ->type_name("NATS");
+  auto* head = app.add_option("--judge-head", chosen.judge_head,
+                              "Of judge: JSON file with the weights, bias and threshold of a linear head on the hidden "
+                              "row of a drafted token; without it the weights are 0")
+                   ->type_name("FILE");
+  app.add_option("--judge-bias", chosen.judge_bias,
+                 "Of judge without a file: above 0 it accepts every token, up to 0 none but by the standard test (0)")
+      ->check(number(-1000, 1000))
+      ->type_name("BIAS")
+      ->excludes(head);
+}
+
 /// Declares every option; `chosen` holds the defaults and receives the values.
 inline void declare(CLI::App& app, options& chosen) {
-  constexpr std::uint64_t most_tokens = 1'000'000'000;
-  const auto number = [](double low, double high) { return CLI::Validator(number_from(low, high), ""); };
-  const auto whole = [](std::uint64_t low, std::uint64_t high) {
-    return CLI::Validator(whole_number_from(low, high), "");
-  };
-
   app.add_option("--model", chosen.model, "GGUF file of a model of the llama architecture")
       ->envname("DECANT_MODEL")
       ->type_name("FILE");
@@ -127,18 +178,23 @@ inline void declare(CLI::App& app, options& chosen) {
                                 "Draft up to this many tokens for every pass; without it lengths follow measured costs")
                      ->check(whole(1, 255))
                      ->type_name("N");
-  app.add_option(
-         "--tree", chosen.tree,
-         "Shape of a draft model's trees: chain, widths:4,2,1 (children per level), or paths:0,1,0.0,0.1 (ranks "
-         "on the way to each node)")
+  app.add_option("--tree", chosen.tree,
+                 "Shape of a draft model's trees: chain, widths:4,2,1 (children per level), paths:0,1,0.0,0.1 (ranks "
+                 "on the way "
+                 "to each node), opt-tree:NODES or eagle2:NODES (the likeliest tokens), dyspec:NODES, "
+                 "dyspec-threshold:VALUE or "
+                 "beam:WIDTHxDEPTH (drawn tokens, for verifiers that test their probabilities)")
       ->type_name("SHAPE");
   app.add_option("--verifier", chosen.verifier,
                  "How drafts are verified: auto (greedy at temperature 0, else match), greedy, match, "
-                 "speculative-sampling, block, rejection, traversal, or typical (lossy)")
-      ->check(CLI::IsMember(
-          {"auto", "greedy", "match", "speculative-sampling", "block", "rejection", "traversal", "typical"}))
+                 "speculative-sampling, block, rejection, traversal, k-seq, random-order, membership, canonical, "
+                 "drafter-invariant; lossy: typical, top-k, margin, judge, lenience, mentored, cascade")
+      ->check(CLI::IsMember({"auto", "greedy", "match", "speculative-sampling", "block", "rejection", "traversal",
+                             "k-seq", "random-order", "membership", "canonical", "drafter-invariant", "typical",
+                             "top-k", "margin", "judge", "lenience", "mentored", "cascade"}))
       ->type_name("NAME")
       ->capture_default_str();
+  declare_relaxations(app, chosen);
   auto* calibrate = app.add_flag("--calibrate", chosen.calibrate,
                                  "Measure anew what passes of the model cost on this machine (under 3 seconds; done by "
                                  "itself the first time)");

@@ -29,6 +29,7 @@ struct outcome {
 struct comparison {
   outcome drafted;
   outcome plain;
+  bool same_for_every_draft = false;  ///< whether the verifier promises one text for a seed, drafted or not
 
   [[nodiscard]] double ratio() const {
     const double speed = plain.figures.tokens_per_second();
@@ -36,7 +37,9 @@ struct comparison {
   }
   [[nodiscard]] bool identical() const { return drafted.tokens == plain.tokens; }
   /// Whether a difference between the texts would be a fault.
-  [[nodiscard]] bool must_be_identical() const { return drafted.promise >= decant::guarantee::greedy_identical; }
+  [[nodiscard]] bool must_be_identical() const {
+    return same_for_every_draft || drafted.promise >= decant::guarantee::greedy_identical;
+  }
   /// Number of the first token that differs, from 1.
   [[nodiscard]] std::size_t first_difference() const {
     const auto differing =
@@ -52,6 +55,31 @@ inline double rate(std::uint64_t count, double seconds) {
 /// "lookup" or "model".
 inline std::string source_name(const options& chosen) { return chosen.draft.substr(0, chosen.draft.find(':')); }
 
+/// What a lossy verifier gave away, as far as it measures that. Its law is compared with the model's where the run
+/// samples; at temperature 0 there is no law to keep.
+inline void print_loss(const options& chosen, const decant::relaxed_loss& loss) {
+  if (loss.passes == 0) {
+    fmt::print(stderr, "loss       this verifier does not measure it\n");
+    return;
+  }
+  fmt::print(stderr, "loss       {} of {} tokens accepted where an exact verifier might have refused", loss.relaxed,
+             loss.tokens);
+  if (loss.regrets > loss.impossible) {
+    fmt::print(stderr, ", {:.2f} nats below the model's best on average", loss.mean_regret());
+  }
+  if (loss.impossible > 0) fmt::print(stderr, ", {} of them impossible for the model", loss.impossible);
+  fmt::print(stderr, "\n");
+  if (loss.positions == 0 || !(chosen.temperature > 0)) return;
+  fmt::print(stderr, "loss       from the model's law, mean of {} tokens: total variation {:.4f}, divergence ",
+             loss.positions, loss.mean_total_variation());
+  if (loss.unbounded < loss.positions) fmt::print(stderr, "{:.4f} nats", loss.mean_divergence());
+  if (loss.unbounded > 0) {
+    const bool always = loss.unbounded == loss.positions;
+    fmt::print(stderr, "{}", always ? "infinite" : fmt::format(", infinite at {} more", loss.unbounded));
+  }
+  fmt::print(stderr, "\n");
+}
+
 inline void print_summary(const options& chosen, const outcome& ended, std::size_t prompt_tokens) {
   const decant::decode_statistics& figures = ended.figures;
   const decant::draft_counts drafted = figures.drafted();
@@ -62,6 +90,7 @@ inline void print_summary(const options& chosen, const outcome& ended, std::size
   fmt::print(stderr, "drafting   {}: {:.2f} tokens per pass; {} of {} drafted tokens accepted ({:.1f} %); {}\n",
              source_name(chosen), figures.tokens_per_pass(), drafted.accepted, drafted.proposed,
              100 * figures.acceptance_rate(), decant::name(ended.promise));
+  if (ended.promise == decant::guarantee::lossy) print_loss(chosen, figures.loss);
 }
 
 inline void print_counts(std::string_view what, const decant::draft_counts& counts) {

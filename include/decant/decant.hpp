@@ -14,6 +14,7 @@
 #include <decant/core/json_writer.hpp>
 #include <decant/core/philox.hpp>
 #include <decant/core/recording_chance.hpp>
+#include <decant/core/relaxed_loss.hpp>
 #include <decant/core/residual.hpp>
 #include <decant/core/rows.hpp>
 #include <decant/core/statistics.hpp>
@@ -98,7 +99,6 @@
 #include <decant/verify/reflective.hpp>
 #include <decant/verify/rejection_walk.hpp>
 #include <decant/verify/relaxation.hpp>
-#include <decant/verify/relaxed_loss.hpp>
 #include <decant/verify/speculative_sampling.hpp>
 #include <decant/verify/target_walk.hpp>
 #include <decant/verify/top_k_acceptance.hpp>

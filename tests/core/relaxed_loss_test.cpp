@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-#include <decant/verify/relaxed_loss.hpp>
+#include <decant/core/relaxed_loss.hpp>
 
 #include "tests/support/test_kit.hpp"
 

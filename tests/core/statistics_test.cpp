@@ -168,3 +168,27 @@ TEST_CASE("statistics are written as one exact JSON object") {
         "\"by_source\":[[2,2,0],[2,2,2],[1,1,0],[0,0,0],[0,0,0],[0,0,0],[0,0,0],[1,1,0]],"
         "\"seconds\":{\"prefill\":0.5,\"draft\":0,\"target\":1,\"verify\":0,\"commit\":0.25}}");
 }
+
+TEST_CASE("what a relaxed verifier gave away is summed and written when there is any") {
+  decode_statistics exact;
+  exact.record(example(), nodes{0, 2, 5}, 3, 4);
+  decode_statistics relaxed = exact;
+  relaxed.loss.passes = 1;
+  relaxed.loss.tokens = 4;
+  relaxed.loss.relaxed = 1;
+  relaxed.loss.add_law(0.25, 0.5);
+  relaxed.loss.add_regret(1.5);
+  relaxed.loss.add_choice(true);
+  relaxed.loss.add_choice(false);
+  decode_statistics sum = exact;
+  sum += relaxed;
+  sum += exact;
+  sum += relaxed;
+  CHECK(sum.loss.passes == 2);
+  CHECK(sum.loss.tokens == 8);
+  CHECK(sum.loss.greedy_run == 1);
+  CHECK(json_of(exact).find("\"loss\"") == std::string::npos);
+  CHECK(json_of(sum).find("\"loss\":{\"tokens\":8,\"relaxed\":2,\"positions\":2,\"mean_total_variation\":0.25,"
+                          "\"mean_divergence\":0.5,\"unbounded\":0,\"mean_regret\":1.5,\"regret_99\":1.75,"
+                          "\"impossible\":0,\"greedy_run\":1},\"seconds\":{") != std::string::npos);
+}

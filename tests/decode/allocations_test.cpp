@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
-// Allocations beside those of typed_pairings_test.cpp: all sampler chains, refused drafts, the growth of the text.
+// Allocations of all type-erased pairings, relaxed verifiers included, of all sampler chains, of refused drafts, and
+// for the growth of the text. typed_pairings_test.cpp counts those of typed pairings.
 #include "tests/decode/support/scripted_drafter.hpp"
-#include "tests/support/allocation_counter.hpp"
-#include "tests/support/decoding.hpp"
+#include "tests/decode/support/warm_allocations.hpp"
+#include "tests/support/pairings.hpp"
 
 #include <decant/sample/presets.hpp>
 #include <decant/tree/static_widths.hpp>
@@ -12,31 +13,34 @@ namespace {
 
 using namespace decant_test;
 
-const token_list prompt{1, 2, 3, 1, 2};
-
-/// Allocations of all calls of plan and absorb of a sequence.
-std::size_t allocations_of_run(boxed_model& target, erased_machine& machine, std::uint64_t seed) {
-  machine.chance().seed = seed;
-  REQUIRE(machine.begin(prompt).has_value());
-  REQUIRE(target.truncate(0).has_value());
-  REQUIRE(target.prefill(token_span(prompt).first(prompt.size() - 1)).has_value());
+/// Checks every drafter with each of these verifiers that fits it. Returns how many pairings there were.
+std::size_t check_warm_pairings(const std::vector<shipped_verifier>& verifiers) {
+  std::vector<scene> all = scenes();
+  scene& here = all[2];
+  const toy_vocabulary vocabulary;
   std::size_t count = 0;
-  while (!machine.finished()) {
-    count += allocations_of([&] { (void)machine.plan(); });
-    auto rows = target.evaluate(machine.draft_tree(), machine.draft_tree().all());
-    REQUIRE(rows.has_value());
-    decant::node_span kept;
-    count += allocations_of([&] {
-      const auto step = machine.absorb(*rows);
-      if (step) kept = step->kept;
-    });
-    REQUIRE(!kept.empty());
-    REQUIRE(target.commit(kept).has_value());
+  for (const shipped_drafter& drafter : shipped_drafters()) {
+    for (const shipped_verifier& verifier : verifiers) {
+      if (!verifier.fits(drafter)) continue;
+      INFO(drafter.name << ", " << verifier.name);
+      auto machine = make_machine(drafter.make(here.draft), verifier.verifier, penalised(),
+                                  options_with_everything(here, vocabulary));
+      CHECK(allocations_when_warm(here.target, machine) == 0);
+      ++count;
+    }
   }
   return count;
 }
 
 }  // namespace
+
+TEST_CASE("no exact pairing allocates in a step after warm-up") {
+  CHECK(check_warm_pairings(erased([](auto&& each) { for_each_exact_verifier(each); })) > 150);
+}
+
+TEST_CASE("no relaxed pairing allocates in a step after warm-up") {
+  CHECK(check_warm_pairings(erased([](auto&& each) { for_each_relaxed_verifier(each); })) > 150);
+}
 
 TEST_CASE("no sampler chain allocates in a step after warm-up") {
   std::vector<scene> all = scenes();
@@ -46,9 +50,7 @@ TEST_CASE("no sampler chain allocates in a step after warm-up") {
     auto machine =
         make_machine(decant::make_model_drafter(here.draft, decant::static_widths<decant::without_replacement>{}),
                      decant::recursive_rejection{}, sampler, options_for(here, 60));
-    machine.reserve();
-    for (std::uint64_t seed = 0; seed < 24; ++seed) (void)allocations_of_run(here.target, machine, seed);
-    CHECK(allocations_of_run(here.target, machine, 101) == 0);
+    CHECK(allocations_when_warm(here.target, machine) == 0);
   };
   check("llama.cpp", decant::llama_cpp_order({.penalty_repeat = 1.1f}));
   check("Hugging Face", decant::hf_order({.repetition_penalty = 1.2f}));
@@ -64,7 +66,7 @@ TEST_CASE("refusing a draft allocates nothing") {
                                 out.tree.append(0, -1);
                               }),
                               decant::greedy{}, at_zero(), options_for(here));
-  REQUIRE(machine.begin(prompt).has_value());
+  REQUIRE(machine.begin(token_list{1, 2}).has_value());
   CHECK_FALSE(machine.plan().has_value());
   bool refused = false;
   CHECK(allocations_of([&] { refused = !machine.plan().has_value(); }) == 0);

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
-// With match as the verifier the text is that of plain sampling with the same seed, whatever drafts: one draw per
-// token, keyed by its position, with penalties that follow the path.
+// What a seed or temperature 0 fixes. With match as the verifier the text is that of plain sampling with the same seed,
+// whatever drafts: one draw per token, keyed by its position, with penalties that follow the path. At temperature 0 it
+// is that of the plain greedy loop, whatever drafts and whatever exact verifier.
 #include "tests/support/decoding.hpp"
+#include "tests/support/pairings.hpp"
 
 namespace {
 
@@ -25,6 +27,35 @@ TEST_CASE("every drafter with match gives the text of plain sampling with the sa
       REQUIRE(run(here.target, machine, prompt) == plain.emitted);
     }
   }
+}
+
+TEST_CASE("every exact pairing gives the text of the plain greedy loop at temperature 0") {
+  const auto verifiers = erased([](auto&& each) { for_each_exact_verifier(each); });
+  random_source random(3);
+  std::size_t pairings = 0;
+  for (scene& here : scenes()) {
+    std::vector<token_list> prompts;
+    std::vector<token_list> expected;
+    for (int i = 0; i < 4; ++i) {
+      prompts.push_back(random_prompt(random, here.vocab_size()));
+      expected.push_back(plain_decoding(prompts.back(), options_for(here), {}, greedy_choice(here.target)).emitted);
+    }
+    for (const shipped_drafter& drafter : shipped_drafters()) {
+      for (const shipped_verifier& verifier : verifiers) {
+        if (!verifier.fits(drafter)) continue;
+        INFO(here.name << ": " << drafter.name << ", " << verifier.name);
+        ++pairings;
+        auto machine = make_machine(drafter.make(here.draft), verifier.verifier, at_zero(), options_for(here));
+        std::uint64_t accepted = 0;
+        for (std::size_t i = 0; i < prompts.size(); ++i) {
+          REQUIRE(run(here.target, machine, prompts[i]) == expected[i]);
+          accepted += machine.statistics().drafted().accepted;
+        }
+        CHECK((accepted > 0) == (drafter.name != "none"));
+      }
+    }
+  }
+  CHECK(pairings > 600);
 }
 
 TEST_CASE("another seed and another sequence number give another text") {

@@ -4,6 +4,7 @@
 // DECANT_GENERATE_PROGRAM; without it these tests are skipped.
 #include <algorithm>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "support/everyday_model.hpp"
@@ -79,6 +80,27 @@ void check_refused(const program_result& got, const std::string& culprit) {
   CHECK(contains(got.err, culprit));
 }
 
+const std::string tiny_target = DECANT_TEST_DATA_DIR "/tiny-target.gguf";
+const std::string tiny_draft = DECANT_TEST_DATA_DIR "/tiny-draft.gguf";
+
+/// The tiny pair on one prompt, drafting a few tokens for every pass; `more` are further options.
+program_result run_tiny_pair(const std::vector<std::string>& more) {
+  std::vector<std::string> arguments{"--model", tiny_target, "--prompt", "It was a truth", "--tokens", "24"};
+  arguments.insert(arguments.end(), {"--seed", "5"});
+  if (std::find(more.begin(), more.end(), "--draft") == more.end()) {
+    arguments.insert(arguments.end(), {"--draft", "model:" + tiny_draft});
+  }
+  arguments.insert(arguments.end(), more.begin(), more.end());
+  return run(arguments);
+}
+
+/// The number before `what` in what was printed, -1 when there is none.
+double number_before(const std::string& text, const std::string& what) {
+  const std::size_t end = text.find(" " + what);
+  if (end == std::string::npos) return -1;
+  return std::stod(text.substr(text.rfind(' ', end - 1) + 1));
+}
+
 }  // namespace
 
 TEST_CASE("generate: every wrong option or value is refused with one sentence that names it") {
@@ -100,6 +122,15 @@ TEST_CASE("generate: every wrong option or value is refused with one sentence th
       {{"--model", "m", "--draft", "model:"}, "'model:' is none of: none, lookup, model:FILE"},
       {{"--model", "m", "--draft-length", "0"}, "--draft-length"},
       {{"--model", "m", "--verifier", "magic"}, "magic"},
+      {{"--model", "m", "--lenience", "0"}, "--lenience"},
+      {{"--model", "m", "--lenience", "1.5"}, "--lenience: '1.5' is not a number"},
+      {{"--model", "m", "--kl-budget", "-1"}, "--kl-budget"},
+      {{"--model", "m", "--cascade-rule", "magic"}, "--cascade-rule"},
+      {{"--model", "m", "--cascade-alpha", "nan"}, "--cascade-alpha"},
+      {{"--model", "m", "--accept-top-k", "0"}, "--accept-top-k"},
+      {{"--model", "m", "--margin", "-0.5"}, "--margin: '-0.5' is not a number from 0 to 100"},
+      {{"--model", "m", "--judge-bias", "x"}, "--judge-bias"},
+      {{"--model", "m", "--judge-head", "f", "--judge-bias", "1"}, "--judge-head"},
       {{"--model", "m", "--calibrate", "--no-calibrate"}, "--calibrate excludes --no-calibrate"},
       {{"--model", "m", "--draft-length", "3", "--calibrate"}, "--calibrate"},
       {{"--model", "m", "--temperature", "-1"}, "--temperature"},
@@ -293,6 +324,189 @@ TEST_CASE("generate: a model drafts for another, in every shape, and the text st
     CHECK(got.status == 0);
     CHECK(contains(got.err, std::string(verifier) == "typical" ? "lossy" : "exact in law"));
   }
+}
+
+TEST_CASE("generate: exact verifiers draft in every tree and keep the law, at temperature 0 the text") {
+  const std::string plain = run_tiny_pair({"--draft", "none"}).out;
+  for (const char* verifier : {"greedy", "match", "rejection", "traversal", "k-seq", "random-order", "membership",
+                               "canonical", "drafter-invariant"}) {
+    const program_result got = run_tiny_pair({"--verifier", verifier, "--tree", "widths:3,1,1", "--draft-length", "9"});
+    CAPTURE(verifier, got.err);
+    CHECK(got.status == 0);
+    CHECK(got.out == plain);
+    CHECK(number_before(got.err, "tokens per pass") > 1.3);
+  }
+  const std::vector<std::string> warm{"--temperature", "0.8", "--compare"};
+  const auto with = [&warm](std::vector<std::string> more) {
+    more.insert(more.end(), warm.begin(), warm.end());
+    return run_tiny_pair(more);
+  };
+  for (const char* verifier : {"k-seq", "random-order", "membership", "canonical"}) {
+    const program_result got = with({"--verifier", verifier, "--tree", "widths:3,1,1", "--draft-length", "9"});
+    CAPTURE(verifier, got.err);
+    CHECK(got.status == 0);
+    CHECK(contains(got.err, "exact in law"));
+    CHECK(number_before(got.err, "tokens per pass") > 1.3);
+  }
+  for (const auto& [tree, verifier] :
+       std::vector<std::pair<const char*, const char*>>{{"dyspec:12", "rejection"},
+                                                        {"dyspec:12", "membership"},
+                                                        {"dyspec-threshold:0.2", "traversal"},
+                                                        {"beam:3x4", "rejection"},
+                                                        {"beam:3x4", "traversal"}}) {
+    const program_result got = with({"--verifier", verifier, "--tree", tree});
+    CAPTURE(verifier, tree, got.err);
+    CHECK(got.status == 0);
+    CHECK(contains(got.err, "exact in law"));
+    CHECK(number_before(got.err, "tokens per pass") > 1.3);
+  }
+  for (const char* tree : {"opt-tree:12", "eagle2:12"}) {
+    const program_result got = with({"--tree", tree});
+    CAPTURE(tree, got.err);
+    CHECK(got.status == 0);
+    CHECK(contains(got.err, "the texts are identical"));
+    CHECK(number_before(got.err, "tokens per pass") > 1.3);
+  }
+}
+
+TEST_CASE("generate: drafter-invariant text is the same whatever drafts") {
+  const std::vector<std::string> base{"--temperature", "0.9", "--verifier", "drafter-invariant"};
+  const auto with = [&base](std::vector<std::string> more) {
+    more.insert(more.begin(), base.begin(), base.end());
+    return run_tiny_pair(more);
+  };
+  const program_result chain = with({"--draft-length", "4", "--compare"});
+  CAPTURE(chain.err);
+  CHECK(chain.status == 0);
+  CHECK(contains(chain.err, "the texts are identical"));
+  CHECK(number_before(chain.err, "tokens per pass") > 1.2);
+  for (const char* tree : {"widths:2,2", "paths:0,1,0.0", "opt-tree:8", "eagle2:8"}) {
+    CAPTURE(tree);
+    CHECK(with({"--tree", tree, "--draft-length", "8"}).out == chain.out);
+  }
+}
+
+TEST_CASE("generate: log-probabilities at temperature 0 do not change what match gives") {
+  const program_result plain = run_tiny_pair({"--draft-length", "3"});
+  const program_result logged = run_tiny_pair({"--draft-length", "3", "--verifier", "match", "--logprobs"});
+  CHECK(logged.status == 0);
+  CHECK(logged.out == plain.out);
+}
+
+TEST_CASE("generate: lossy verifiers say so, and what they gave away") {
+  struct relaxed {
+    std::vector<std::string> arguments;
+    bool at_zero;
+  };
+  const std::vector<relaxed> all{{{"lenience", "--lenience", "0.3"}, false},
+                                 {{"mentored", "--kl-budget", "0.2"}, false},
+                                 {{"cascade", "--cascade-rule", "token-v3", "--cascade-alpha", "0.5"}, false},
+                                 {{"top-k", "--accept-top-k", "3"}, true},
+                                 {{"margin", "--margin", "4"}, true},
+                                 {{"judge", "--judge-bias", "2"}, true}};
+  for (const relaxed& one : all) {
+    for (const char* temperature : {"0", "0.8"}) {
+      if (!one.at_zero && std::string(temperature) == "0") continue;
+      std::vector<std::string> arguments{"--tree", "widths:3,1,1", "--draft-length", "9", "--temperature", temperature};
+      arguments.push_back("--verifier");
+      arguments.insert(arguments.end(), one.arguments.begin(), one.arguments.end());
+      const program_result got = run_tiny_pair(arguments);
+      CAPTURE(one.arguments.front(), temperature, got.err);
+      CHECK(got.status == 0);
+      CHECK(contains(got.err, "; lossy\n"));
+      CHECK(number_before(got.err, "of 24 tokens accepted where") > 0);
+      CHECK(contains(got.err, "nats below the model's best"));
+    }
+  }
+}
+
+TEST_CASE("generate: relaxed verifiers are exact at the end of their settings") {
+  const std::vector<std::string> warm{"--draft-length", "4", "--temperature", "0.8", "--verifier"};
+  const auto text = [&warm](std::vector<std::string> more) {
+    more.insert(more.begin(), warm.begin(), warm.end());
+    const program_result got = run_tiny_pair(more);
+    CAPTURE(got.err);
+    CHECK(got.status == 0);
+    return got.out;
+  };
+  const std::string exact = text({"rejection"});
+  CHECK(text({"lenience", "--lenience", "1"}) == exact);
+  CHECK(text({"mentored", "--kl-budget", "0"}) == exact);
+  CHECK(text({"cascade", "--cascade-alpha", "-100"}) == exact);
+  CHECK(text({"judge"}) == exact);
+  CHECK(text({"lenience", "--lenience", "0.1"}) != exact);
+  const std::string greedy = run_tiny_pair({"--draft-length", "4"}).out;
+  const auto at_zero = [](std::vector<std::string> more) {
+    more.insert(more.begin(), {"--draft-length", "4", "--verifier"});
+    return run_tiny_pair(more).out;
+  };
+  CHECK(at_zero({"top-k", "--accept-top-k", "1"}) == greedy);
+  CHECK(at_zero({"margin", "--margin", "0"}) == greedy);
+  CHECK(at_zero({"judge", "--judge-bias", "0"}) == greedy);
+  CHECK(at_zero({"top-k", "--accept-top-k", "50"}) != greedy);
+}
+
+TEST_CASE("generate: a judge from a file") {
+  const scratch_folder scratch;
+  const auto with = [](const std::string& file) {
+    return run_tiny_pair({"--draft-length", "4", "--temperature", "0.8", "--verifier", "judge", "--judge-head", file});
+  };
+  const auto head = [&](std::size_t size, const std::string& rest) {
+    std::string weights = "0";
+    for (std::size_t i = 1; i < size; ++i) weights += ", 0";
+    return scratch.file("judge.json", "{\"weights\": [" + weights + "],\n \"bias\": " + rest + "}\n");
+  };
+  const std::string size_named = with(head(3, "1")).err;
+  check_refused(with(head(3, "1")), "has 3 weights, but rows of this model have");
+  const auto size = static_cast<std::size_t>(number_before(size_named, "numbers"));
+  const auto biased = [](const char* bias) {
+    return run_tiny_pair({"--draft-length", "4", "--temperature", "0.8", "--verifier", "judge", "--judge-bias", bias})
+        .out;
+  };
+  CHECK(with(head(size, "1")).out == biased("1"));
+  CHECK(with(head(size, "1, \"threshold\": 1")).out == biased("0"));
+  CHECK(biased("0") != biased("1"));
+  for (const char* text :
+       {"", "[]", "{}", "{\"weights\": [1, 2]}", "{\"bias\": 1}", "{\"weights\": [1 2], \"bias\": 1}",
+        "{\"weights\": [], \"bias\": 1}", "{\"weights\": [1], \"bias\": \"x\"}",
+        "{\"weights\": [1], \"bias\": 1, \"bias\": 2}", "{\"weights\": [1], \"bias\": 1} more",
+        "{\"weights\": [1e99], \"bias\": 1}", "{\"weights\": [1], \"bias\": 1e999}",
+        "{\"weights\": [1], \"bias\": 1, \"threshold\": 2}"}) {
+    CAPTURE(text);
+    check_refused(with(scratch.file("bad.json", text)), "bad.json cannot be used");
+  }
+  check_refused(with("/nonexistent/judge.json"), "/nonexistent/judge.json");
+}
+
+TEST_CASE("generate: settings, trees and verifiers that do not belong together are refused") {
+  const auto refused = [](const std::vector<std::string>& more, const std::string& culprit) {
+    check_refused(run_tiny_pair(more), culprit);
+  };
+  refused({"--lenience", "0.5"}, "--lenience is a setting of --verifier lenience, not of greedy");
+  refused({"--verifier", "top-k", "--margin", "1"}, "--margin is a setting of --verifier margin, not of top-k");
+  refused({"--verifier", "match", "--judge-bias", "1"}, "--judge-bias is a setting of --verifier judge");
+  refused({"--verifier", "lenience"}, "it needs a --temperature above 0");
+  refused({"--verifier", "cascade", "--temperature", "1", "--draft", "lookup"}, "it needs --draft model:FILE");
+  for (const char* tree : {"dyspec:", "dyspec:0", "dyspec:769", "dyspec:4,2", "opt-tree:x", "eagle2:-1"}) {
+    refused({"--tree", tree}, std::string("--tree ") + tree + ":");
+    refused({"--tree", tree, "--verifier", "rejection", "--temperature", "1"}, std::string("--tree ") + tree + ":");
+  }
+  const std::vector<std::string> drawn{"--verifier", "rejection", "--temperature", "1", "--tree"};
+  const auto drawn_refused = [&](const char* tree, const std::string& culprit) {
+    std::vector<std::string> arguments = drawn;
+    arguments.push_back(tree);
+    refused(arguments, culprit);
+  };
+  drawn_refused("beam:4", "like 6x5");
+  drawn_refused("beam:100x100", "like 6x5");
+  drawn_refused("dyspec-threshold:2", "between 0 and 1");
+  drawn_refused("opt-tree:8",
+                "its tokens are chosen, not drawn, and --verifier rejection is for tokens that are drawn");
+  refused({"--tree", "dyspec:8", "--temperature", "1"}, "its tokens are drawn, and --verifier match");
+  refused({"--tree", "dyspec:8", "--temperature", "1", "--verifier", "k-seq"},
+          "how many tokens the builder draws below a node depends on those drawn before");
+  refused({"--tree", "beam:2x2", "--temperature", "1", "--verifier", "block"}, "walks a chain");
+  refused({"--tree", "paths:0,1", "--temperature", "1", "--verifier", "canonical"}, "use widths:");
 }
 
 TEST_CASE("generate: figures as JSON") {

@@ -6,8 +6,8 @@
 //   positions where pi is known. By the chain rule the sum of KL bounds the divergence of the sequences along the
 //   relaxed text; once a relaxed token is committed, every later p follows a text the target might never have written.
 //   regret log p(argmax) - log p(x) of each relaxed acceptance x.
-#ifndef DECANT_VERIFY_RELAXED_LOSS_HPP
-#define DECANT_VERIFY_RELAXED_LOSS_HPP
+#ifndef DECANT_CORE_RELAXED_LOSS_HPP
+#define DECANT_CORE_RELAXED_LOSS_HPP
 
 #include <decant/core/distribution.hpp>
 

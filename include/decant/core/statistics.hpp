@@ -6,6 +6,7 @@
 #define DECANT_CORE_STATISTICS_HPP
 
 #include <decant/core/json_writer.hpp>
+#include <decant/core/relaxed_loss.hpp>
 #include <decant/core/token_tree.hpp>
 
 #include <array>
@@ -60,6 +61,7 @@ struct decode_statistics {
   std::array<draft_counts, depth_bins> by_depth{};      ///< bin i: depth i + 1
   std::array<draft_counts, sibling_bins> by_sibling{};  ///< bin i: i-th child in draw order
   std::array<draft_counts, source_bins> by_source{};    ///< bin i: source tag i
+  relaxed_loss loss{};                                  ///< what a relaxed verifier that measures it gave away
   phase_seconds seconds{};
 
   /// Records one step: the tree, the accepted path (root included) as far as its tokens were emitted, the number of
@@ -105,11 +107,13 @@ struct decode_statistics {
     for (std::size_t i = 0; i < depth_bins; ++i) by_depth[i] += other.by_depth[i];
     for (std::size_t i = 0; i < sibling_bins; ++i) by_sibling[i] += other.by_sibling[i];
     for (std::size_t i = 0; i < source_bins; ++i) by_source[i] += other.by_source[i];
+    if (other.loss.passes > 0) loss.merge(other.loss);
     seconds += other.seconds;
     return *this;
   }
 
-  /// One JSON object; bins are arrays of [proposed, reached, accepted], cut after the last that is not empty.
+  /// One JSON object; bins are arrays of [proposed, reached, accepted], cut after the last that is not empty. The loss
+  /// is there when something was measured.
   void write_json(json_writer& out) const {
     out.begin_object();
     out.field("passes", passes).field("tokens", tokens).field("tokens_per_pass", tokens_per_pass());
@@ -118,6 +122,7 @@ struct decode_statistics {
     write_bins(out, "by_depth", by_depth);
     write_bins(out, "by_sibling", by_sibling);
     write_bins(out, "by_source", by_source);
+    if (loss.passes > 0) write_loss(out, loss);
     out.key("seconds").begin_object();
     out.field("prefill", seconds.prefill).field("draft", seconds.draft).field("target", seconds.target);
     out.field("verify", seconds.verify).field("commit", seconds.commit);
@@ -130,6 +135,15 @@ struct decode_statistics {
  private:
   [[nodiscard]] static double ratio(std::uint64_t a, std::uint64_t b) noexcept {
     return b == 0 ? 0 : static_cast<double>(a) / static_cast<double>(b);
+  }
+  static void write_loss(json_writer& out, const relaxed_loss& loss) {
+    out.key("loss").begin_object();
+    out.field("tokens", loss.tokens).field("relaxed", loss.relaxed).field("positions", loss.positions);
+    out.field("mean_total_variation", loss.mean_total_variation()).field("mean_divergence", loss.mean_divergence());
+    out.field("unbounded", loss.unbounded).field("mean_regret", loss.mean_regret());
+    out.field("regret_99", loss.regret_percentile(0.99)).field("impossible", loss.impossible);
+    out.field("greedy_run", loss.greedy_run);
+    out.end_object();
   }
   template <class Bins>
   static void write_bins(json_writer& out, const char* name, const Bins& bins) {

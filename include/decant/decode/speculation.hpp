@@ -252,6 +252,7 @@ class speculation {
     unobserved_ = kept.size();
     statistics_.record(draft_.tree, path.first(std::min(path.size(), emitted_.size() + 1)), emitted_.size(),
                        laws.processed());
+    if (verdict_.loss.passes > 0) statistics_.loss.merge(verdict_.loss);
     return decode_step{emitted_,
                        kept,
                        finish_,

@@ -7,8 +7,8 @@
 
 #include <decant/core/chance.hpp>
 #include <decant/core/guarantee.hpp>
+#include <decant/core/relaxed_loss.hpp>
 #include <decant/core/token_draft.hpp>
-#include <decant/verify/relaxed_loss.hpp>
 
 namespace decant::inline DECANT_ABI {
 
