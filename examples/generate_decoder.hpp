@@ -14,6 +14,7 @@
 #include <decant/draft/model_drafter.hpp>
 #include <decant/draft/no_drafter.hpp>
 #include <decant/draft/prompt_lookup.hpp>
+#include <decant/draft/reflecting_drafter.hpp>
 #include <decant/sample/min_p.hpp>
 #include <decant/sample/temperature.hpp>
 #include <decant/sample/top_k.hpp>
@@ -77,12 +78,26 @@ decant::any_drafter<> paced_if_measured(D drafter, const decoder_parts& parts, d
   return decant::paced_drafter(std::move(drafter), decant::renewal_rule(parts.target_costs->curve), pass_cost);
 }
 
-inline decant::any_drafter<> make_drafter(const options& chosen, const decoder_parts& parts) {
+inline decant::any_drafter<> make_plain_drafter(const options& chosen, const decoder_parts& parts) {
   if (chosen.draft == "none") return decant::no_drafter();
   if (chosen.draft == "lookup") return paced_if_measured(decant::prompt_lookup<>(), parts, 0);
   using drafter = decant::model_drafter<decant::reference_model&, decant::any_builder<>, target_sampler>;
   return paced_if_measured(drafter(parts.draft->network, make_builder(chosen), make_draft_sampler(chosen)), parts,
                            parts.draft_costs ? parts.draft_pass() : 0);
+}
+
+/// What the model reads between the two looks at a draft.
+inline decant::reflection_settings make_reflection(const options& chosen, const loaded_model& model) {
+  decant::reflection_settings made;
+  const std::string text = chosen.reflect_prompt.value_or("\n\nThe same once more, checked and corrected:\n\n");
+  made.prompt = model.words.encode(text).value_or_throw();
+  return made;
+}
+
+inline decant::any_drafter<> make_drafter(const options& chosen, const decoder_parts& parts) {
+  decant::any_drafter<> plain = make_plain_drafter(chosen, parts);
+  if (!reflects(chosen)) return plain;
+  return decant::reflecting_drafter(std::move(plain), make_reflection(chosen, parts.target));
 }
 
 // --- The machine ---
@@ -96,6 +111,10 @@ inline decant::decode_options make_decode_options(const options& chosen, const l
   const std::int32_t unpaced = chosen.tree_is_sized() ? largest_tree : longest_draft;
   const std::int32_t length = chosen.draft_length.value_or(chosen.tree ? unpaced : longest_paced);
   made.limits = {length, length};
+  if (reflects(chosen)) {  // room for prompt, repeated text and the copies
+    const decant::reflection_settings again = make_reflection(chosen, model);
+    made.limits.nodes += length + static_cast<std::int32_t>(again.prompt.size()) + again.repeated_tokens;
+  }
   made.log_probabilities = chosen.logprobs;
   const decant::token_span ends = model.words.words().end_of_generation();
   made.end_of_sequence.assign(ends.begin(), ends.end());

@@ -42,6 +42,8 @@ struct options {
   std::optional<double> margin;
   std::optional<std::string> judge_head;
   std::optional<double> judge_bias;
+  std::optional<double> reflect_alpha;
+  std::optional<std::string> reflect_prompt;
   std::size_t tokens = 256;
   float temperature = 0.0f;
   std::int32_t top_k = 0;
@@ -155,6 +157,12 @@ inline void declare_relaxations(CLI::App& app, options& chosen) {
       ->check(number(-1000, 1000))
       ->type_name("BIAS")
       ->excludes(head);
+  app.add_option("--reflect-alpha", chosen.reflect_alpha,
+                 "Of reflective: weight of what the model says after a second look at the draft (0.3)")
+      ->check(number(0, 1))
+      ->type_name("WEIGHT");
+  app.add_option("--reflect-prompt", chosen.reflect_prompt, "Of reflective: what stands between the two looks")
+      ->type_name("TEXT");
 }
 
 /// Declares every option; `chosen` holds the defaults and receives the values.
@@ -188,10 +196,12 @@ inline void declare(CLI::App& app, options& chosen) {
   app.add_option("--verifier", chosen.verifier,
                  "How drafts are verified: auto (greedy at temperature 0, else match), greedy, match, "
                  "speculative-sampling, block, rejection, traversal, k-seq, random-order, membership, canonical, "
-                 "drafter-invariant; lossy: typical, top-k, margin, judge, lenience, mentored, cascade")
-      ->check(CLI::IsMember({"auto", "greedy", "match", "speculative-sampling", "block", "rejection", "traversal",
-                             "k-seq", "random-order", "membership", "canonical", "drafter-invariant", "typical",
-                             "top-k", "margin", "judge", "lenience", "mentored", "cascade"}))
+                 "drafter-invariant; lossy: typical, top-k, margin, judge, lenience, mentored, cascade, reflective")
+      ->check(CLI::IsMember({"auto",         "greedy",     "match",     "speculative-sampling",
+                             "block",        "rejection",  "traversal", "k-seq",
+                             "random-order", "membership", "canonical", "drafter-invariant",
+                             "typical",      "top-k",      "margin",    "judge",
+                             "lenience",     "mentored",   "cascade",   "reflective"}))
       ->type_name("NAME")
       ->capture_default_str();
   declare_relaxations(app, chosen);

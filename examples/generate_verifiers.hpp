@@ -22,6 +22,7 @@
 #include <decant/verify/mentored.hpp>
 #include <decant/verify/random_order.hpp>
 #include <decant/verify/recursive_rejection.hpp>
+#include <decant/verify/reflective.hpp>
 #include <decant/verify/speculative_sampling.hpp>
 #include <decant/verify/top_k_acceptance.hpp>
 #include <decant/verify/traversal.hpp>
@@ -85,6 +86,7 @@ inline constexpr std::array all_verifiers{
     verifier_facts{"top-k", drafting::chosen, drafting::chosen, law_at_zero::whole},
     verifier_facts{"margin", drafting::chosen, drafting::chosen, law_at_zero::whole},
     verifier_facts{"judge", drafting::without_repetition, drafting::chosen, law_at_zero::whole},
+    verifier_facts{"reflective", drafting::without_repetition, drafting::chosen, law_at_zero::whole},
 };
 
 inline std::string verifier_name(const options& chosen) {
@@ -124,13 +126,15 @@ inline void check_verifier(const options& chosen) {
         name));
   }
   const std::pair<std::string_view, std::string_view> owners[] = {
-      {"--lenience", "lenience"},     {"--kl-budget", "mentored"}, {"--cascade-rule", "cascade"},
-      {"--cascade-alpha", "cascade"}, {"--accept-top-k", "top-k"}, {"--margin", "margin"},
-      {"--judge-head", "judge"},      {"--judge-bias", "judge"}};
-  const bool given[] = {chosen.lenience.has_value(),     chosen.kl_budget.has_value(),
-                        chosen.cascade_rule.has_value(), chosen.cascade_alpha.has_value(),
-                        chosen.accept_top_k.has_value(), chosen.margin.has_value(),
-                        chosen.judge_head.has_value(),   chosen.judge_bias.has_value()};
+      {"--lenience", "lenience"},        {"--kl-budget", "mentored"}, {"--cascade-rule", "cascade"},
+      {"--cascade-alpha", "cascade"},    {"--accept-top-k", "top-k"}, {"--margin", "margin"},
+      {"--judge-head", "judge"},         {"--judge-bias", "judge"},   {"--reflect-alpha", "reflective"},
+      {"--reflect-prompt", "reflective"}};
+  const bool given[] = {chosen.lenience.has_value(),      chosen.kl_budget.has_value(),
+                        chosen.cascade_rule.has_value(),  chosen.cascade_alpha.has_value(),
+                        chosen.accept_top_k.has_value(),  chosen.margin.has_value(),
+                        chosen.judge_head.has_value(),    chosen.judge_bias.has_value(),
+                        chosen.reflect_alpha.has_value(), chosen.reflect_prompt.has_value()};
   for (std::size_t i = 0; i < std::size(owners); ++i) {
     if (!given[i] || owners[i].second == name) continue;
     throw refusal(fmt::format("{} is a setting of --verifier {}, not of {}", owners[i].first, owners[i].second, name));
@@ -197,6 +201,15 @@ inline decant::any_verifier<> make_judge(const options& chosen, const loaded_mod
   return relaxed(decant::judge<standard_test::greedy, judged_rows>{test}, model);
 }
 
+inline bool reflects(const options& chosen) { return verifier_name(chosen) == "reflective"; }
+
+inline decant::any_verifier<> make_reflective(const options& chosen, const loaded_model& model) {
+  decant::reflection rule;
+  rule.alpha = chosen.reflect_alpha.value_or(rule.alpha);
+  if (chosen.temperature > 0) return relaxed(decant::reflective_verification<>{rule}, model);
+  return relaxed(decant::reflective_verification<decant::greedy>{rule}, model);
+}
+
 inline decant::any_verifier<> make_relaxed_verifier(const options& chosen, const loaded_model& model,
                                                     const judged_rows& rows) {
   const std::string name = verifier_name(chosen);
@@ -222,6 +235,7 @@ inline decant::any_verifier<> make_relaxed_verifier(const options& chosen, const
     return relaxed_by(chosen, test, model);
   }
   if (name == "judge") return make_judge(chosen, model, rows);
+  if (name == "reflective") return make_reflective(chosen, model);
   decant::typical_acceptance typical;
   typical.greedy_last = !(chosen.temperature > 0);
   return typical;

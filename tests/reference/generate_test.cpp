@@ -130,6 +130,7 @@ TEST_CASE("generate: every wrong option or value is refused with one sentence th
       {{"--model", "m", "--accept-top-k", "0"}, "--accept-top-k"},
       {{"--model", "m", "--margin", "-0.5"}, "--margin: '-0.5' is not a number from 0 to 100"},
       {{"--model", "m", "--judge-bias", "x"}, "--judge-bias"},
+      {{"--model", "m", "--reflect-alpha", "2"}, "--reflect-alpha"},
       {{"--model", "m", "--judge-head", "f", "--judge-bias", "1"}, "--judge-head"},
       {{"--model", "m", "--calibrate", "--no-calibrate"}, "--calibrate excludes --no-calibrate"},
       {{"--model", "m", "--draft-length", "3", "--calibrate"}, "--calibrate"},
@@ -403,7 +404,8 @@ TEST_CASE("generate: lossy verifiers say so, and what they gave away") {
                                  {{"cascade", "--cascade-rule", "token-v3", "--cascade-alpha", "0.5"}, false},
                                  {{"top-k", "--accept-top-k", "3"}, true},
                                  {{"margin", "--margin", "4"}, true},
-                                 {{"judge", "--judge-bias", "2"}, true}};
+                                 {{"judge", "--judge-bias", "2"}, true},
+                                 {{"reflective", "--reflect-alpha", "0.9"}, true}};
   for (const relaxed& one : all) {
     for (const char* temperature : {"0", "0.8"}) {
       if (!one.at_zero && std::string(temperature) == "0") continue;
@@ -434,6 +436,7 @@ TEST_CASE("generate: relaxed verifiers are exact at the end of their settings") 
   CHECK(text({"mentored", "--kl-budget", "0"}) == exact);
   CHECK(text({"cascade", "--cascade-alpha", "-100"}) == exact);
   CHECK(text({"judge"}) == exact);
+  CHECK(text({"reflective", "--reflect-alpha", "0"}) == exact);
   CHECK(text({"lenience", "--lenience", "0.1"}) != exact);
   const std::string greedy = run_tiny_pair({"--draft-length", "4"}).out;
   const auto at_zero = [](std::vector<std::string> more) {
@@ -443,6 +446,7 @@ TEST_CASE("generate: relaxed verifiers are exact at the end of their settings") 
   CHECK(at_zero({"top-k", "--accept-top-k", "1"}) == greedy);
   CHECK(at_zero({"margin", "--margin", "0"}) == greedy);
   CHECK(at_zero({"judge", "--judge-bias", "0"}) == greedy);
+  CHECK(at_zero({"reflective", "--reflect-alpha", "0"}) == greedy);
   CHECK(at_zero({"top-k", "--accept-top-k", "50"}) != greedy);
 }
 
