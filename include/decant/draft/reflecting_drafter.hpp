@@ -17,6 +17,7 @@
 #ifndef DECANT_DRAFT_REFLECTING_DRAFTER_HPP
 #define DECANT_DRAFT_REFLECTING_DRAFTER_HPP
 
+#include <decant/core/rows.hpp>
 #include <decant/draft/drafter.hpp>
 
 namespace decant::inline DECANT_ABI {
