@@ -67,7 +67,7 @@ class rank_meter {
       philox_chance chance{site + 1, 9};
       for (int r = 0; r < repetitions; ++r) {
         const auto position = static_cast<std::uint64_t>(r) << 20;
-        (void)seat_.draft(one, site, siblings, draft_temperature(temperature), position, chance, no_costs);
+        (void)seat_.draft(one, site, siblings, draft_temperature(one, temperature), position, chance, no_costs);
         seat_.laws().reset(place_, site, seat_.last_draft().tree, temperature);
         (this->*add)(sums, 1.0 / (static_cast<double>(place_.site_count()) * repetitions));
       }

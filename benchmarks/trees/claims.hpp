@@ -80,6 +80,12 @@ struct finding {
   const std::vector<double> drawn{0.6, 1.0};
   return {
       {"DySpec > Sequoia at 64 nodes", "2410.11744", {"DySpec heap", "rejection"}, {"Sequoia", "rejection"}, {64}, any},
+      {"DySpec drafting at 0.6 > at the target's T = 1",
+       "2410.11744",
+       {"DySpec heap", "rejection"},
+       {"DySpec heap, hot drafts", "rejection"},
+       middle,
+       {1.0}},
       {"Sequoia > SpecInfer at 64 nodes",
        "2410.11744, 2402.12374",
        {"Sequoia", "rejection"},

@@ -56,6 +56,7 @@ struct contestant {
   std::string name;
   any_builder<> builder;
   bool draws_independently = false;
+  double draft_temperature = 0;  ///< of its own; 0: as everybody's
 
   [[nodiscard]] tree_class made() const { return builder.produces_value(); }
   [[nodiscard]] bool is_deterministic() const { return made() == tree_class::deterministic; }
@@ -131,8 +132,10 @@ inline void add_calibrated(std::vector<contestant>& all, std::int32_t budget, co
   all.push_back({"binary, independent", static_widths<independent>{binary(budget)}, true});
   all.push_back({"binary, without replacement", static_widths<without_replacement>{binary(budget)}});
   all.push_back({"binary, top-k", static_widths<ranked>{binary(budget)}});
-  all.push_back({"DySpec heap", dyspec_heap{budget}});
-  all.push_back({"DySpec threshold", dyspec_threshold{1.0 / budget, budget}});
+  // The paper drafts at 0.6 whatever the target's temperature; the heap takes part at the others' temperature, too.
+  all.push_back({"DySpec heap", dyspec_heap{budget}, false, 0.6});
+  all.push_back({"DySpec threshold", dyspec_threshold{1.0 / budget, budget}, false, 0.6});
+  all.push_back({"DySpec heap, hot drafts", dyspec_heap{budget}});
   all.push_back({"OPT-Tree", opt_tree{budget, 0.1, 16}});
   all.push_back({"EAGLE-2", expand_and_rerank{budget + 1, budget > 256 ? 16 : 10}});
   add_calibrated(all, budget, known);

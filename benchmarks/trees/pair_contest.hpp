@@ -64,7 +64,7 @@ class pair_contest {
     options.max_tokens = tokens;
     options.limits = {budget, settings_.depth};
     any_drafter<> drafter = model_drafter<reference_model&, any_builder<>, sampler>(
-        draft_, one.builder, make_sampler(temperature{static_cast<float>(draft_temperature(target_temperature))}));
+        draft_, one.builder, make_sampler(temperature{static_cast<float>(draft_temperature(one, target_temperature))}));
     speculation<any_drafter<>, any_verifier<>, sampler> machine(
         std::move(drafter), by.verifier, make_sampler(temperature{static_cast<float>(target_temperature)}),
         philox_chance{prompt_number + 1}, options);

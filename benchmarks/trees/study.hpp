@@ -37,8 +37,11 @@ struct study_settings {
   [[nodiscard]] static int repetitions(int base, std::int32_t budget) { return std::max(1, base * 16 / (budget + 12)); }
 };
 
-/// DySpec drafts at 0.6 whatever the target's temperature; a hotter target gets a drafter as hot.
+/// 0.6 for targets at or below it, so that there are second choices; a hotter target gets a drafter as hot.
 [[nodiscard]] inline double draft_temperature(double target) { return std::max(0.6, target); }
+[[nodiscard]] inline double draft_temperature(const contestant& one, double target) {
+  return one.draft_temperature > 0 ? one.draft_temperature : draft_temperature(target);
+}
 
 /// Means over sites, one value per site, so that two cells can be compared site by site.
 struct cell {
@@ -189,7 +192,7 @@ class duel {
         const std::uint64_t position = (static_cast<std::uint64_t>(r) + 1) << 20;
         sums& mine = sums_[first];
         mine.passes += static_cast<double>(
-            seat.draft(one_, site, budget_, draft_temperature(temperature_), position, chance, mine.costs));
+            seat.draft(one_, site, budget_, draft_temperature(one_, temperature_), position, chance, mine.costs));
         mine.nodes += static_cast<double>(seat.drafted());
         for (std::size_t c = 0; c < settings_.curves.size(); ++c) {
           mine.costs[c] += settings_.curves[c].curve.time(seat.drafted() + 1);

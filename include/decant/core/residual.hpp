@@ -26,6 +26,9 @@ class running_residual {
   void reset(distribution_view<Real> target) {
     target_ = target;
     is_reduced_ = false;
+    // Both buffers play the same parts at every node: equal steps then need no memory but that of the first.
+    if (is_swapped_) std::swap(current_, next_);
+    is_swapped_ = false;
   }
 
   /// The current law, unnormalised, of positive mass.
@@ -83,6 +86,7 @@ class running_residual {
     if (!(left > mass(0))) return mass(0);
     if (finished == error_code::none) {
       std::swap(current_, next_);
+      is_swapped_ = !is_swapped_;
       is_reduced_ = true;
     }
     return left / before;
@@ -130,6 +134,7 @@ class running_residual {
   distribution<Real> current_;  // what is left of it, once something has been rejected
   distribution<Real> next_;
   bool is_reduced_ = false;
+  bool is_swapped_ = false;
 };
 
 /// Mass of a law without the tokens of `removed` (ascending ids), summed afresh: used when the running difference has
