@@ -119,7 +119,7 @@ TEST_CASE("single draws from large rows have their frequencies") {
       p.push_back(static_cast<double>(w) / mass);
       odds += p.back() / (1 - p.back());
     }
-    const auto bin_of = [&](std::size_t v) { return v * bins / vocab; };
+    const auto bin_of = [bins = bins, vocab = vocab](std::size_t v) { return v * bins / vocab; };
     std::vector<double> found[2];
     std::vector<double> expected[2];
     for (std::size_t draw = 0; draw < 2; ++draw) {
