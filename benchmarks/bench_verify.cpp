@@ -129,7 +129,7 @@ void measure_sparse(figures& out) {
       const std::vector<std::size_t> cases = v.cases_among(drafts, chains);
       if (cases.empty()) continue;
       all.push_back({(chains ? "verify/sparse40/chain/" : "verify/sparse40/tree/") + v.name, cases.size(),
-                     [&, cases, bench = std::make_shared<verifier_bench>(v)](std::size_t i) {
+                     [&, cases, bench = std::make_shared<verifier_bench>(verifier_bench{v})](std::size_t i) {
                        target.offset = drafts[cases[i]].offset;
                        return timed(16, [&] { bench->verify(drafts[cases[i]], target, cases[i]); });
                      }});
@@ -176,7 +176,7 @@ class dense_bench {
   void add(std::vector<contestant>& all, const named_verifier& v) {
     const bool chains = v.verifier.shape_value() == shape_needs::chain;
     const std::vector<std::size_t> cases = v.cases_among(drafts_, chains);
-    auto verifier = std::make_shared<verifier_bench>(v);
+    auto verifier = std::make_shared<verifier_bench>(verifier_bench{v});
     std::vector<std::vector<node_id>> visited;
     for (const std::size_t i : cases) {
       visited.emplace_back();
@@ -304,7 +304,7 @@ void measure_draws(figures& out) {
     benchmark::DoNotOptimize(chance.pick(sample_key(i), view(law.weights(), law.mass())));
   });
   add("block_pick", 64, [&](view law, std::size_t i) { benchmark::DoNotOptimize(chance.pick(sample_key(i), law)); });
-  for (const std::size_t count : {1, 4, 8, 16}) {
+  for (const std::size_t count : {1u, 4u, 8u, 16u}) {
     add("race/" + std::to_string(count), 2, [&, count](view law, std::size_t i) {
       std::array<token, 16> drawn;  // NOLINT: written by the draw
       benchmark::DoNotOptimize(chance.ordered_sample(draft_key(i, 0), law, std::span<token>(drawn).first(count)));
@@ -357,7 +357,7 @@ void measure_layouts(figures& out) {
   constexpr std::size_t cases = 16;
   std::map<std::size_t, std::vector<token_tree>> trees;
   std::vector<contestant> all;
-  for (const std::size_t nodes : {64, 256, 768, 1024}) {
+  for (const std::size_t nodes : {64u, 256u, 768u, 1024u}) {
     for (std::size_t i = 0; i < cases; ++i) trees[nodes].push_back(grown_tree(nodes, i));
     all.push_back({"tree/layout/heavy_path_and_blocks/n" + std::to_string(nodes), cases,
                    [&trees, nodes, arrays = std::make_shared<layout_arrays>()](std::size_t i) {

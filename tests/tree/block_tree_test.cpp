@@ -6,8 +6,8 @@
 #include <decant/verify/match.hpp>
 #include <decant/verify/recursive_rejection.hpp>
 
-#include "tests/support/allocation_counter.hpp"
 #include "tests/support/draft_building.hpp"
+#include "tests/tree/support/warm_builds.hpp"
 
 using namespace decant;
 using namespace decant_test;
@@ -146,25 +146,8 @@ TEST_CASE("block_tree checks its fields") {
 }
 
 TEST_CASE("a block tree allocates nothing once warm") {
-  philox_chance chance{1};
   const block_tree<ranked> builder{published_tree<ranked>(published_paths::falcon_depth_4), 2, 7};
-  block_tree<ranked>::work<double> work{};
-  token_draft<double> draft;
-  const std::vector<double> weights = path_law{2, 40, 0}({1});
-  const auto step = [&] {
-    draft.reset(0);
-    builder.start(work, draft, {100, 16});
-    while (!node_span(builder.wanted(work)).empty()) {
-      for (const node_id n : builder.wanted(work)) {
-        distribution<double>& law = draft.add_row_after(n);
-        const std::span<double> room = law.begin_dense(weights.size());
-        std::copy(weights.begin(), weights.end(), room.begin());
-        (void)law.finish();
-      }
-      builder.grow(work, draft, 5, chance);
-    }
-  };
-  step();
-  CHECK(draft.tree.size() == 76);
-  CHECK(allocations_of(step) == 0);
+  const warm_build made = build_twice(builder, {100, 16}, path_law{2, 40, 0}({1}));
+  CHECK(made.nodes == 76);
+  CHECK(made.allocations == 0);
 }

@@ -4,8 +4,8 @@
 #include <decant/tree/opt_tree.hpp>
 #include <decant/verify/match.hpp>
 
-#include "tests/support/allocation_counter.hpp"
 #include "tests/support/draft_building.hpp"
+#include "tests/tree/support/warm_builds.hpp"
 
 #include <map>
 #include <set>
@@ -176,25 +176,8 @@ TEST_CASE("opt_tree checks its fields") {
 }
 
 TEST_CASE("opt_tree allocates nothing once warm") {
-  philox_chance chance{1};
   const opt_tree builder{20, 0.05, 5};
-  opt_tree::work<double> work{};
-  token_draft<double> draft;
-  const std::vector<double> weights = path_law{2, 12, 0}({1});
-  const auto step = [&] {
-    draft.reset(0);
-    builder.start(work, draft, {20, 5});
-    while (!node_span(builder.wanted(work)).empty()) {
-      for (const node_id n : builder.wanted(work)) {
-        distribution<double>& law = draft.add_row_after(n);
-        const std::span<double> room = law.begin_dense(weights.size());
-        std::copy(weights.begin(), weights.end(), room.begin());
-        (void)law.finish();
-      }
-      builder.grow(work, draft, 5, chance);
-    }
-  };
-  step();
-  CHECK(draft.tree.size() == 21);
-  CHECK(allocations_of(step) == 0);
+  const warm_build made = build_twice(builder, {20, 5}, path_law{2, 12, 0}({1}));
+  CHECK(made.nodes == 21);
+  CHECK(made.allocations == 0);
 }

@@ -7,8 +7,8 @@
 #include <decant/tree/static_widths.hpp>
 #include <decant/verify/match.hpp>
 
-#include "tests/support/allocation_counter.hpp"
 #include "tests/support/draft_building.hpp"
+#include "tests/tree/support/warm_builds.hpp"
 
 #include <map>
 
@@ -189,25 +189,8 @@ TEST_CASE("a re-ranked tree never holds more than the node limit, and drafts no 
 }
 
 TEST_CASE("pruning allocates nothing once warm") {
-  philox_chance chance{1};
   const reranked<static_widths<ranked>> builder{{.widths = {4, 4, 4}}, 10, 60};
-  decltype(builder)::work<double> work{};
-  token_draft<double> draft;
-  const std::vector<double> weights = path_law{2, 12, 0}({1});
-  const auto step = [&] {
-    draft.reset(0);
-    builder.start(work, draft, {20, 3});
-    while (!node_span(builder.wanted(work)).empty()) {
-      for (const node_id n : builder.wanted(work)) {
-        distribution<double>& law = draft.add_row_after(n);
-        const std::span<double> room = law.begin_dense(weights.size());
-        std::copy(weights.begin(), weights.end(), room.begin());
-        (void)law.finish();
-      }
-      builder.grow(work, draft, 5, chance);
-    }
-  };
-  step();
-  CHECK(draft.tree.size() == 11);
-  CHECK(allocations_of(step) == 0);
+  const warm_build made = build_twice(builder, {20, 3}, path_law{2, 12, 0}({1}));
+  CHECK(made.nodes == 11);
+  CHECK(made.allocations == 0);
 }

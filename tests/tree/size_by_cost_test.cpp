@@ -7,8 +7,8 @@
 #include <decant/verify/match.hpp>
 #include <decant/verify/recursive_rejection.hpp>
 
-#include "tests/support/allocation_counter.hpp"
 #include "tests/support/draft_building.hpp"
+#include "tests/tree/support/warm_builds.hpp"
 
 using namespace decant;
 using namespace decant_test;
@@ -111,25 +111,8 @@ TEST_CASE("a budget is the best of those offered and within the limits") {
 }
 
 TEST_CASE("cutting allocates nothing once warm") {
-  philox_chance chance{1};
   const cut_to_cost<static_widths<ranked>> builder{{{4, 4, 4}}, cost_curve::cpu_like(), 0.1};
-  decltype(builder)::work<double> work{};
-  token_draft<double> draft;
-  const std::vector<double> weights = path_law{2, 12, 0}({1});
-  const auto step = [&] {
-    draft.reset(0);
-    builder.start(work, draft, {60, 3});
-    while (!node_span(builder.wanted(work)).empty()) {
-      for (const node_id n : builder.wanted(work)) {
-        distribution<double>& law = draft.add_row_after(n);
-        const std::span<double> room = law.begin_dense(weights.size());
-        std::copy(weights.begin(), weights.end(), room.begin());
-        (void)law.finish();
-      }
-      builder.grow(work, draft, 5, chance);
-    }
-  };
-  step();
-  CHECK(draft.tree.size() < 61);
-  CHECK(allocations_of(step) == 0);
+  const warm_build made = build_twice(builder, {60, 3}, path_law{2, 12, 0}({1}));
+  CHECK(made.nodes < 61);
+  CHECK(made.allocations == 0);
 }
