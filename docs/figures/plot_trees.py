@@ -76,7 +76,7 @@ def claims(found):
         axis.errorbar(100 * seen["gain"], y, xerr=200 * seen["error"], fmt="o", color=colour, markersize=4, capsize=2)
     axis.set_yticks(range(len(found)), [c["claim"] for c in reversed(found)], fontsize=8)
     axis.axvline(0, color="black", linewidth=0.8)
-    axis.set_xlabel("gain in tokens per pass, % (dot: mean and two standard errors; bar: all cells)")
+    axis.set_xlabel("gain in tokens per pass, % (dot: mean, bar: all cells)")
     figure.tight_layout()
     return figure
 
