@@ -14,8 +14,8 @@
 
 namespace decant::inline DECANT_ABI {
 
-/// The class of a merged tree. Point masses beside sampled edges are true laws, so the mixture counts as sampled; a node
-/// limit counts what was not drawn twice, so the number of draws below a node may depend on them.
+/// The class of a merged tree. Point masses beside sampled edges are true laws, so the mixture counts as sampled; a
+/// node limit counts what was not drawn twice, so the number of draws below a node may depend on them.
 [[nodiscard]] constexpr tree_class class_after_merging(tree_class a, tree_class b) noexcept {
   if (a == tree_class::arbitrary || b == tree_class::arbitrary) return tree_class::arbitrary;
   return a == tree_class::deterministic && b == a ? a : tree_class::sampled;
