@@ -89,7 +89,7 @@ enum class pairing_verdict : std::uint8_t {
   "with match"
 #define DECANT_SAYS_TOKENS_WERE_NOT_DRAWN \
   "the draft tokens were chosen, not drawn, so a p/q test would be biased or wasteful; verify them with match"
-#define DECANT_SAYS_COUNTS_DEPEND_ON_TOKENS                                                            \
+#define DECANT_SAYS_COUNTS_DEPEND_ON_TOKENS                                                          \
   "how many tokens the builder draws below a node depends on those drawn before, and this verifier " \
   "takes them together or in another order; use recursive_rejection, traversal or match"
 #define DECANT_SAYS_TREE_IS_NO_CHAIN \
