@@ -93,9 +93,9 @@ TEST_CASE("type-erased parts are judged by what they hold") {
 
 TEST_CASE("every verdict and guarantee has words of its own") {
   std::set<std::string> words;
-  for (const auto verdict : {pairing_verdict::fits, pairing_verdict::law_was_broken,
-                             pairing_verdict::tokens_were_not_drawn, pairing_verdict::counts_depend_on_tokens,
-                             pairing_verdict::tree_is_no_chain}) {
+  for (const auto verdict :
+       {pairing_verdict::fits, pairing_verdict::law_was_broken, pairing_verdict::tokens_were_not_drawn,
+        pairing_verdict::counts_depend_on_tokens, pairing_verdict::tree_is_no_chain}) {
     words.insert(decant::sentence(verdict));
   }
   for (const auto g :
