@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 // expect: how many tokens the builder draws below a node depends on those drawn before, and this verifier takes them
-// together or in another order; use recursive_rejection, traversal or match
 //
 // Which of two draws is selected must not depend on whether there is a second.
 #include <decant/draft/guided_drafter.hpp>

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 // expect: how many tokens the builder draws below a node depends on those drawn before, and this verifier takes them
-// together or in another order; use recursive_rejection, traversal or match
 //
 // A tree that grows where it is likely draws a sibling or not by the tokens before; K-SEQ needs their number first.
 #include <decant/draft/guided_drafter.hpp>

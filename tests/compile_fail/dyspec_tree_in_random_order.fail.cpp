@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 // expect: how many tokens the builder draws below a node depends on those drawn before, and this verifier takes them
-// together or in another order; use recursive_rejection, traversal or match
 //
 // Siblings whose existence depends on earlier ones must be tested in draw order.
 #include <decant/draft/guided_drafter.hpp>
