@@ -6,6 +6,7 @@
 
 #include <decant/draft/guided_drafter.hpp>
 #include <decant/tree/static_widths.hpp>
+#include <decant/verify/lenience.hpp>
 
 namespace {
 
@@ -214,6 +215,22 @@ TEST_CASE("a sampler with a parameter out of range is refused") {
   const auto hot = decant::make_sampler(decant::temperature{std::numeric_limits<float>::quiet_NaN()});
   auto machine = make_machine(decant::no_drafter{}, decant::greedy{}, hot, options_for(all[0]));
   CHECK(machine.begin(token_list{1}).code() == error_code::invalid_argument);
+}
+
+TEST_CASE("a verifier with a parameter out of range is refused, erased or not") {
+  const std::vector<scene> all = scenes();
+  const auto begin_with = [&](decant::lenience rule) {
+    auto erased =
+        make_machine(decant::no_drafter{}, decant::lenient_verification<>{rule}, at_zero(), options_for(all[0]));
+    auto typed =
+        make_typed_machine(decant::no_drafter{}, decant::lenient_verification<>{rule}, at_zero(), options_for(all[0]));
+    const error_code answer = erased.begin(token_list{1}).code();
+    CHECK(typed.begin(token_list{1}).code() == answer);
+    return answer;
+  };
+  CHECK(begin_with({.factor = 0.5}) == error_code::none);
+  CHECK(begin_with({.factor = 2}) == error_code::invalid_argument);
+  CHECK(begin_with({.factor = 0}) == error_code::invalid_argument);
 }
 
 TEST_CASE("missing and bad draft rows leave the draft waiting for them") {

@@ -11,12 +11,11 @@ namespace {
 
 /// A draft whose root row has these weights, and the candidates below it proposed.
 token_draft<double> proposed(detail::likeliest_nodes& best, std::size_t places, const std::vector<double>& weights) {
-  philox_chance chance;
   token_draft<double> draft;
   draft.reset(0);
   best.start(places);
   write_law(draft.add_row_after(0), weights);
-  best.propose(draft, 0, 8, chance);
+  best.propose(draft, 0, 8);
   best.admit(draft);
   return draft;
 }
@@ -32,17 +31,16 @@ TEST_CASE("only candidates that get a place enter the tree, likeliest first") {
 }
 
 TEST_CASE("a likelier newcomer takes the last place, an equally likely one does not") {
-  philox_chance chance;
   detail::likeliest_nodes best;
   token_draft<double> draft = proposed(best, 2, {4, 2, 2});
   CHECK(child_tokens(draft.tree, 0) == std::vector<token>{0, 1});
   write_law(draft.add_row_after(1), {1, 1});  // 1/4 each: as likely as node 2
-  best.propose(draft, 1, 2, chance);
+  best.propose(draft, 1, 2);
   best.admit(draft);
   CHECK(draft.tree.size() == 3);
   CHECK(best.newest().empty());
   write_law(draft.add_row_after(1), {1});
-  best.propose(draft, 1, 1, chance);  // 1/2
+  best.propose(draft, 1, 1);  // 1/2
   best.admit(draft);
   CHECK(draft.tree.size() == 4);
   CHECK(best.sum() == Approx(1.0));
@@ -63,11 +61,10 @@ TEST_CASE("nothing enters without a place, and a new start forgets") {
 }
 
 TEST_CASE("paths too improbable for a float are no candidates") {
-  philox_chance chance;
   detail::likeliest_nodes best;
   token_draft<double> draft = proposed(best, 9, {1e-30, 1});
   write_law(draft.add_row_after(2), {1e-30, 1});
-  best.propose(draft, 2, 2, chance);
+  best.propose(draft, 2, 2);
   best.admit(draft);
   CHECK(best.newest().size() == 1);
 }
@@ -75,7 +72,6 @@ TEST_CASE("paths too improbable for a float are no candidates") {
 TEST_CASE("children that cannot get a place are passed over, others are not, in long rows as in short ones") {
   constexpr std::size_t places = 20;
   random_source random(3);
-  philox_chance chance;
   for (const std::size_t vocab_size : {5u, 70u, 600u}) {
     for (int round = 0; round < 20; ++round) {
       token_draft<float> draft;
@@ -93,7 +89,7 @@ TEST_CASE("children that cannot get a place are passed over, others are not, in 
           for (const double w : weights) {
             all.push_back(draft.tree.acceptance(n) * static_cast<float>(w / as_double(row.view().mass())));
           }
-          best.propose(draft, n, 256, chance);
+          best.propose(draft, n, 256);
         }
         best.admit(draft);
         layer.assign(best.newest().begin(), best.newest().end());

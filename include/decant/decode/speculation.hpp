@@ -325,6 +325,9 @@ class speculation {
     if constexpr (requires { sampler_.check(); }) {
       if (auto valid = sampler_.check(); !valid) return valid;
     }
+    if constexpr (requires { verifier_.check(); }) {
+      if (auto valid = verifier_.check(); !valid) return valid;
+    }
     const pairing_verdict found = pairing_of(drafter_, verifier_);
     if (found != pairing_verdict::fits) return error{error_code::refused_pairing, sentence(found)};
     return {};

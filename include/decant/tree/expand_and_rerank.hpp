@@ -61,8 +61,8 @@ struct expand_and_rerank {
   }
 
   template <class Real, class Chance>
-  void grow(work<Real>& state, token_draft<Real>& draft, std::uint64_t, Chance& chance) const {
-    for (const node_id n : state.layer) state.best.propose(draft, n, top_k, chance);
+  void grow(work<Real>& state, token_draft<Real>& draft, std::uint64_t, Chance&) const {
+    for (const node_id n : state.layer) state.best.propose(draft, n, top_k);
     state.best.admit(draft);
     state.layer.clear();
     if (--state.layers_left > 0) {

@@ -27,8 +27,8 @@ class likeliest_nodes {
 
   /// Makes the `width` likeliest children of a node whose row is stored candidates of the next layer; those that cannot
   /// get a place any more are passed over.
-  template <class Real, class Chance>
-  void propose(const token_draft<Real>& draft, node_id parent, std::int32_t width, Chance&) {
+  template <class Real>
+  void propose(const token_draft<Real>& draft, node_id parent, std::int32_t width) {
     const distribution_view<Real> law = draft.rows.row(draft.row_after(parent));
     const float above = draft.tree.acceptance(parent);
     const std::size_t room = std::min(index(width), max_children);

@@ -62,8 +62,8 @@ struct opt_tree {
   }
 
   template <class Real, class Chance>
-  void grow(work<Real>& state, token_draft<Real>& draft, std::uint64_t, Chance& chance) const {
-    for (const node_id n : state.layer) state.best.propose(draft, n, state.width, chance);
+  void grow(work<Real>& state, token_draft<Real>& draft, std::uint64_t, Chance&) const {
+    for (const node_id n : state.layer) state.best.propose(draft, n, state.width);
     state.best.admit(draft);
     const double growth = state.best.sum() - state.expected;
     state.expected = state.best.sum();

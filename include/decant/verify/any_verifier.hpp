@@ -62,6 +62,9 @@ class any_verifier {
   [[nodiscard]] edge_needs needs_value() const noexcept { return held_->facts.needs; }
   [[nodiscard]] shape_needs shape_value() const noexcept { return held_->facts.shape; }
 
+  /// What is wrong with the parameters of the verifier it holds.
+  [[nodiscard]] result<void> check() const { return held_->check(); }
+
   template <class DraftReal, class Laws, class Source>
   [[nodiscard]] error_code verify(const token_draft<DraftReal>& draft, Laws& target, Source& chance,
                                   std::uint64_t root_position, owning_ptr<erased_work>& memory, verdict& out) const {
@@ -86,6 +89,7 @@ class any_verifier {
     base& operator=(const base&) = delete;
     virtual ~base() = default;
     [[nodiscard]] virtual base* clone() const = 0;
+    [[nodiscard]] virtual result<void> check() const = 0;
     [[nodiscard]] virtual error_code verify(const token_draft<Real>&, erased_laws<Real>&, Chance&, std::uint64_t,
                                             owning_ptr<erased_work>&, verdict&) const = 0;
     known_facts facts;
@@ -94,6 +98,13 @@ class any_verifier {
   struct holder final : base {
     explicit holder(V v) : base({V::promises, V::needs, V::shape}), verifier(std::move(v)) {}
     [[nodiscard]] base* clone() const override { return new holder(*this); }
+    [[nodiscard]] result<void> check() const override {
+      if constexpr (requires { verifier.check(); }) {
+        return verifier.check();
+      } else {
+        return {};
+      }
+    }
     [[nodiscard]] error_code verify(const token_draft<Real>& draft, erased_laws<Real>& laws, Chance& chance,
                                     std::uint64_t root_position, owning_ptr<erased_work>& memory,
                                     verdict& out) const override {

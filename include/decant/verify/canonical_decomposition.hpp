@@ -158,11 +158,8 @@ struct canonical_decomposition {
   template <class Real, class Laws, class Chance>
   [[nodiscard]] error_code verify(const token_draft<Real>& draft, Laws& target, Chance& chance,
                                   std::uint64_t root_position, work<Real>& scratch, verdict& out) const {
-    return detail::walk_by_rejection(draft, target, chance, root_position, scratch.residual, out, [&](node_id n) {
-      scratch.draws.read(draft, n);
-      return detail::test_in_groups(chance, root_position, scratch.draws, scratch.residual, 2,
+    return detail::verify_in_groups(draft, target, chance, root_position, scratch, out, 2,
                                     [&](auto pair) { return test_pair(chance, root_position, pair, scratch); });
-    });
   }
 
   friend constexpr bool operator==(canonical_decomposition, canonical_decomposition) { return true; }

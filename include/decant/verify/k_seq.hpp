@@ -113,11 +113,8 @@ struct k_seq {
   template <class Real, class Laws, class Chance>
   [[nodiscard]] error_code verify(const token_draft<Real>& draft, Laws& target, Chance& chance,
                                   std::uint64_t root_position, work<Real>& scratch, verdict& out) const {
-    return detail::walk_by_rejection(draft, target, chance, root_position, scratch.residual, out, [&](node_id n) {
-      scratch.draws.read(draft, n);
-      return detail::test_in_groups(chance, root_position, scratch.draws, scratch.residual, no_limit,
+    return detail::verify_in_groups(draft, target, chance, root_position, scratch, out, no_limit,
                                     [&](auto group) { return test_group(chance, root_position, group, scratch); });
-    });
   }
 
   friend constexpr bool operator==(k_seq, k_seq) { return true; }

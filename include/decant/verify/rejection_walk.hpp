@@ -119,6 +119,17 @@ template <class Real, class Chance, class TestGroup>
   return no_node;
 }
 
+/// A whole verification in which every node's draws are tested in groups; `work` has a residual and a draw list.
+template <class Real, class Laws, class Chance, class Work, class TestGroup>
+[[nodiscard]] error_code verify_in_groups(const token_draft<Real>& draft, Laws& target, Chance& chance,
+                                          std::uint64_t root_position, Work& work, verdict& out, std::size_t longest,
+                                          const TestGroup& test_group) {
+  return walk_by_rejection(draft, target, chance, root_position, work.residual, out, [&](node_id n) {
+    work.draws.read(draft, n);
+    return test_in_groups(chance, root_position, work.draws, work.residual, longest, test_group);
+  });
+}
+
 }  // namespace decant::inline DECANT_ABI::detail
 
 #endif
