@@ -137,7 +137,7 @@ struct finding {
        drawn},
       {"rejection >= membership", "2305.09781", {"RSD-C", "rejection"}, {"RSD-C", "membership"}, all, drawn},
       {"rejection >= K-SEQ on independent draws",
-       "2310.15141",
+       "(no paper)",
        {"SpecInfer", "rejection"},
        {"SpecInfer", "K-SEQ"},
        all,
