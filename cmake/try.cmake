@@ -14,7 +14,7 @@ set(for_model "")
 if("$ENV{DECANT_MODEL}" STREQUAL "")
   set(for_model python pip)
 endif()
-decant_prepare(REQUIRED compiler build_tool cli11 fmt pcre2 WANTED ninja ${for_model})
+decant_prepare(REQUIRED compiler build_tool cli11 fmt nlohmann_json pcre2 WANTED ninja ${for_model})
 
 decant_any_model(model)
 if(NOT model)

@@ -473,7 +473,7 @@ TEST_CASE("generate: a judge from a file") {
   for (const char* text :
        {"", "[]", "{}", "{\"weights\": [1, 2]}", "{\"bias\": 1}", "{\"weights\": [1 2], \"bias\": 1}",
         "{\"weights\": [], \"bias\": 1}", "{\"weights\": [1], \"bias\": \"x\"}",
-        "{\"weights\": [1], \"bias\": 1, \"bias\": 2}", "{\"weights\": [1], \"bias\": 1} more",
+        "{\"weights\": [1], \"bias\": 1, \"slope\": 2}", "{\"weights\": [1], \"bias\": 1} more",
         "{\"weights\": [1e99], \"bias\": 1}", "{\"weights\": [1], \"bias\": 1e999}",
         "{\"weights\": [1], \"bias\": 1, \"threshold\": 2}"}) {
     CAPTURE(text);
