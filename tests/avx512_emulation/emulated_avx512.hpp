@@ -11,7 +11,7 @@
 #define DECANT_AVX512_BEGIN DECANT_AVX2_BEGIN
 #define DECANT_AVX512_END DECANT_AVX2_END
 
-#include <decant/reference/cpu_features.hpp>
+#include <decant/kernels/cpu_features.hpp>
 
 #if DECANT_HAS_X86_KERNELS()
 #include <immintrin.h>

@@ -4,7 +4,7 @@
 // instructions.
 #include "avx512_emulation/emulated_avx512.hpp"
 
-#include <decant/reference/kernels.hpp>
+#include <decant/kernels/kernels.hpp>
 
 #include <vector>
 
@@ -23,7 +23,7 @@ std::vector<const decant::cpu::kernel_table*> kernel_sets() {
 
 }  // namespace
 
-#include "reference/kernel_cases.hpp"
+#include "kernels/kernel_cases.hpp"
 
 #else
 

@@ -4,7 +4,7 @@
 #ifndef DECANT_REFERENCE_GGUF_WRITER_HPP
 #define DECANT_REFERENCE_GGUF_WRITER_HPP
 
-#include <decant/reference/aligned_buffer.hpp>
+#include <decant/kernels/aligned_buffer.hpp>
 #include <decant/reference/gguf_values.hpp>
 #include <decant/reference/quantisation.hpp>
 #include <decant/reference/tensor_type.hpp>

@@ -4,8 +4,8 @@
 #ifndef DECANT_REFERENCE_KV_CACHE_HPP
 #define DECANT_REFERENCE_KV_CACHE_HPP
 
-#include <decant/reference/aligned_buffer.hpp>
-#include <decant/reference/kernel_table.hpp>
+#include <decant/kernels/aligned_buffer.hpp>
+#include <decant/kernels/kernel_table.hpp>
 #include <decant/reference/llama_config.hpp>
 
 #include <algorithm>

@@ -4,9 +4,9 @@
 #ifndef DECANT_REFERENCE_PACKED_MATRIX_HPP
 #define DECANT_REFERENCE_PACKED_MATRIX_HPP
 
-#include <decant/reference/aligned_buffer.hpp>
+#include <decant/kernels/aligned_buffer.hpp>
+#include <decant/kernels/kernel_table.hpp>
 #include <decant/reference/gguf.hpp>
-#include <decant/reference/kernel_table.hpp>
 #include <decant/reference/packed_row.hpp>
 
 #include <cstddef>

@@ -4,7 +4,7 @@
 #ifndef DECANT_REFERENCE_PACKED_ROW_HPP
 #define DECANT_REFERENCE_PACKED_ROW_HPP
 
-#include <decant/reference/packed_layout.hpp>
+#include <decant/kernels/packed_layout.hpp>
 #include <decant/reference/quantisation.hpp>
 
 #include <cmath>

@@ -6,7 +6,7 @@
 #ifndef DECANT_REFERENCE_QUANTISATION_HPP
 #define DECANT_REFERENCE_QUANTISATION_HPP
 
-#include <decant/reference/float16.hpp>
+#include <decant/kernels/float16.hpp>
 #include <decant/reference/tensor_type.hpp>
 
 #include <algorithm>

@@ -6,7 +6,7 @@
 #ifndef DECANT_REFERENCE_ROPE_TABLE_HPP
 #define DECANT_REFERENCE_ROPE_TABLE_HPP
 
-#include <decant/reference/aligned_buffer.hpp>
+#include <decant/kernels/aligned_buffer.hpp>
 #include <decant/reference/llama_config.hpp>
 
 #include <algorithm>

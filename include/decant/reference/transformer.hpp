@@ -6,9 +6,9 @@
 #define DECANT_REFERENCE_TRANSFORMER_HPP
 
 #include <decant/core/types.hpp>
-#include <decant/reference/activation_rows.hpp>
+#include <decant/kernels/activation_rows.hpp>
+#include <decant/kernels/kernels.hpp>
 #include <decant/reference/attention.hpp>
-#include <decant/reference/kernels.hpp>
 #include <decant/reference/llama_weights.hpp>
 #include <decant/reference/rope_table.hpp>
 #include <decant/reference/thread_pool.hpp>

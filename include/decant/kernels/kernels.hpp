@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-#ifndef DECANT_REFERENCE_KERNELS_HPP
-#define DECANT_REFERENCE_KERNELS_HPP
+#ifndef DECANT_KERNELS_KERNELS_HPP
+#define DECANT_KERNELS_KERNELS_HPP
 
-#include <decant/reference/cpu_features.hpp>
-#include <decant/reference/kernels_avx2.hpp>
-#include <decant/reference/kernels_avx512.hpp>
-#include <decant/reference/kernels_scalar.hpp>
+#include <decant/kernels/cpu_features.hpp>
+#include <decant/kernels/kernels_avx2.hpp>
+#include <decant/kernels/kernels_avx512.hpp>
+#include <decant/kernels/kernels_scalar.hpp>
 
 namespace decant::inline DECANT_ABI::cpu {
 

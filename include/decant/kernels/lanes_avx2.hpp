@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
 // Eight floats in an AVX2 register; see lanes_scalar.hpp for the meaning of each operation.
-#ifndef DECANT_REFERENCE_LANES_AVX2_HPP
-#define DECANT_REFERENCE_LANES_AVX2_HPP
+#ifndef DECANT_KERNELS_LANES_AVX2_HPP
+#define DECANT_KERNELS_LANES_AVX2_HPP
 
-#include <decant/reference/cpu_features.hpp>
-#include <decant/reference/float16.hpp>
-#include <decant/reference/kernel_table.hpp>
+#include <decant/kernels/cpu_features.hpp>
+#include <decant/kernels/float16.hpp>
+#include <decant/kernels/kernel_table.hpp>
 
 #if DECANT_HAS_X86_KERNELS()
 #include <immintrin.h>

@@ -2,10 +2,10 @@
 //
 // Sixteen floats in an AVX-512 register; see lanes_scalar.hpp for the meaning of each operation. Sums over lanes keep
 // the order of eight lanes.
-#ifndef DECANT_REFERENCE_LANES_AVX512_HPP
-#define DECANT_REFERENCE_LANES_AVX512_HPP
+#ifndef DECANT_KERNELS_LANES_AVX512_HPP
+#define DECANT_KERNELS_LANES_AVX512_HPP
 
-#include <decant/reference/lanes_avx2.hpp>
+#include <decant/kernels/lanes_avx2.hpp>
 
 #if DECANT_HAS_X86_KERNELS()
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
 // Instruction sets that the kernels are written for, and which of them this machine runs.
-#ifndef DECANT_REFERENCE_CPU_FEATURES_HPP
-#define DECANT_REFERENCE_CPU_FEATURES_HPP
+#ifndef DECANT_KERNELS_CPU_FEATURES_HPP
+#define DECANT_KERNELS_CPU_FEATURES_HPP
 
 #include <decant/config.hpp>
 

@@ -2,10 +2,10 @@
 //
 // What a set of kernels offers: the products of packed matrices with activation rows, and the element-wise and
 // attention loops of a transformer. The scalar set is the specification; every other set gives the same bits.
-#ifndef DECANT_REFERENCE_KERNEL_TABLE_HPP
-#define DECANT_REFERENCE_KERNEL_TABLE_HPP
+#ifndef DECANT_KERNELS_KERNEL_TABLE_HPP
+#define DECANT_KERNELS_KERNEL_TABLE_HPP
 
-#include <decant/reference/packed_layout.hpp>
+#include <decant/kernels/packed_layout.hpp>
 
 #include <cstddef>
 #include <cstdint>

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
 // Packed matrices, and the kernels of every instruction set that this machine runs.
-#include <decant/reference/kernels.hpp>
+#include <decant/kernels/kernels.hpp>
 #include <decant/reference/packed_matrix.hpp>
 
 #include <algorithm>
@@ -26,7 +26,7 @@ std::vector<const decant::cpu::kernel_table*> kernel_sets() {
 
 }  // namespace
 
-#include "reference/kernel_cases.hpp"
+#include "kernels/kernel_cases.hpp"
 
 TEST_CASE("packing keeps every value of every type") {
   for (const tensor_type type : decant_test::every_type) {

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
 // IEEE binary16 and bfloat16 as bit patterns.
-#ifndef DECANT_REFERENCE_FLOAT16_HPP
-#define DECANT_REFERENCE_FLOAT16_HPP
+#ifndef DECANT_KERNELS_FLOAT16_HPP
+#define DECANT_KERNELS_FLOAT16_HPP
 
 #include <decant/config.hpp>
 

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-#ifndef DECANT_REFERENCE_ACTIVATION_ROWS_HPP
-#define DECANT_REFERENCE_ACTIVATION_ROWS_HPP
+#ifndef DECANT_KERNELS_ACTIVATION_ROWS_HPP
+#define DECANT_KERNELS_ACTIVATION_ROWS_HPP
 
-#include <decant/reference/aligned_buffer.hpp>
-#include <decant/reference/kernel_table.hpp>
+#include <decant/kernels/aligned_buffer.hpp>
+#include <decant/kernels/kernel_table.hpp>
 
 #include <cstddef>
 #include <cstdint>

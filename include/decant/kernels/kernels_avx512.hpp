@@ -2,18 +2,18 @@
 //
 // The AVX-512 kernels: a register holds the sixteen rows of a group, and one instruction multiplies and sums four codes
 // of each. Results have the bits of the scalar kernels.
-#ifndef DECANT_REFERENCE_KERNELS_AVX512_HPP
-#define DECANT_REFERENCE_KERNELS_AVX512_HPP
+#ifndef DECANT_KERNELS_KERNELS_AVX512_HPP
+#define DECANT_KERNELS_KERNELS_AVX512_HPP
 
-#include <decant/reference/kernels_avx2.hpp>
-#include <decant/reference/lanes_avx512.hpp>
+#include <decant/kernels/kernels_avx2.hpp>
+#include <decant/kernels/lanes_avx512.hpp>
 
 #if DECANT_HAS_X86_KERNELS()
 
 DECANT_AVX512_BEGIN
 namespace decant::inline DECANT_ABI::cpu::avx512 {
 
-#include <decant/reference/lane_kernels.inl>
+#include <decant/kernels/lane_kernels.inl>
 
 inline void quantise(const float* x, std::size_t count, activation_block* blocks) noexcept {
   avx2::quantise(x, count, blocks);

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
 // A large zeroed array, aligned to cache lines, on huge pages where the system offers them.
-#ifndef DECANT_REFERENCE_ALIGNED_BUFFER_HPP
-#define DECANT_REFERENCE_ALIGNED_BUFFER_HPP
+#ifndef DECANT_KERNELS_ALIGNED_BUFFER_HPP
+#define DECANT_KERNELS_ALIGNED_BUFFER_HPP
 
 #include <decant/core/error.hpp>
 

@@ -2,11 +2,11 @@
 //
 // Eight floats in plain C++. Every operation is the same single IEEE operation per element as in lanes_avx2.hpp, so the
 // kernels that are written on lanes give the same bits on every instruction set.
-#ifndef DECANT_REFERENCE_LANES_SCALAR_HPP
-#define DECANT_REFERENCE_LANES_SCALAR_HPP
+#ifndef DECANT_KERNELS_LANES_SCALAR_HPP
+#define DECANT_KERNELS_LANES_SCALAR_HPP
 
-#include <decant/reference/float16.hpp>
-#include <decant/reference/kernel_table.hpp>
+#include <decant/kernels/float16.hpp>
+#include <decant/kernels/kernel_table.hpp>
 
 #include <bit>
 #include <cmath>

@@ -2,8 +2,8 @@
 //
 // Layouts of weight matrices that the kernels read: rows in interleaved groups of 16, quantised elements in blocks of
 // 32. Every layout holds its file types without loss in (nearly) the bits they have in the file.
-#ifndef DECANT_REFERENCE_PACKED_LAYOUT_HPP
-#define DECANT_REFERENCE_PACKED_LAYOUT_HPP
+#ifndef DECANT_KERNELS_PACKED_LAYOUT_HPP
+#define DECANT_KERNELS_PACKED_LAYOUT_HPP
 
 #include <decant/config.hpp>
 

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
 // The scalar kernels: the specification. One result is one chain of fused multiply-adds over the blocks of its row.
-#ifndef DECANT_REFERENCE_KERNELS_SCALAR_HPP
-#define DECANT_REFERENCE_KERNELS_SCALAR_HPP
+#ifndef DECANT_KERNELS_KERNELS_SCALAR_HPP
+#define DECANT_KERNELS_KERNELS_SCALAR_HPP
 
-#include <decant/reference/cpu_features.hpp>
-#include <decant/reference/kernel_table.hpp>
-#include <decant/reference/lanes_scalar.hpp>
+#include <decant/kernels/cpu_features.hpp>
+#include <decant/kernels/kernel_table.hpp>
+#include <decant/kernels/lanes_scalar.hpp>
 
 #include <cmath>
 #include <cstddef>
@@ -15,8 +15,8 @@
 
 namespace decant::inline DECANT_ABI::cpu::scalar {
 
-#include <decant/reference/lane_kernels.inl>
-#include <decant/reference/row_kernels.inl>
+#include <decant/kernels/lane_kernels.inl>
+#include <decant/kernels/row_kernels.inl>
 
 /// The integer dot products of a piece of a block with activation codes.
 template <packed_format Format>

@@ -2,19 +2,19 @@
 //
 // The AVX2 kernels. Integer dot products are exact in any order and the float chain per result is the scalar one, so
 // results do not depend on the tile a column is computed in.
-#ifndef DECANT_REFERENCE_KERNELS_AVX2_HPP
-#define DECANT_REFERENCE_KERNELS_AVX2_HPP
+#ifndef DECANT_KERNELS_KERNELS_AVX2_HPP
+#define DECANT_KERNELS_KERNELS_AVX2_HPP
 
-#include <decant/reference/kernel_table.hpp>
-#include <decant/reference/lanes_avx2.hpp>
+#include <decant/kernels/kernel_table.hpp>
+#include <decant/kernels/lanes_avx2.hpp>
 
 #if DECANT_HAS_X86_KERNELS()
 
 DECANT_AVX2_BEGIN
 namespace decant::inline DECANT_ABI::cpu::avx2 {
 
-#include <decant/reference/lane_kernels.inl>
-#include <decant/reference/row_kernels.inl>
+#include <decant/kernels/lane_kernels.inl>
+#include <decant/kernels/row_kernels.inl>
 
 /// Four activation codes in every 32-bit lane.
 [[nodiscard]] inline __m256i four_codes(const std::int8_t* from) noexcept {

@@ -5,8 +5,8 @@
 #ifndef DECANT_TESTS_REFERENCE_KERNEL_CASES_HPP
 #define DECANT_TESTS_REFERENCE_KERNEL_CASES_HPP
 
-#include <decant/reference/activation_rows.hpp>
-#include <decant/reference/kernels.hpp>
+#include <decant/kernels/activation_rows.hpp>
+#include <decant/kernels/kernels.hpp>
 #include <decant/reference/packed_matrix.hpp>
 
 #include <algorithm>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-#include <decant/reference/float16.hpp>
+#include <decant/kernels/float16.hpp>
 
 #include <bit>
 #include <cmath>
