@@ -107,6 +107,7 @@ class speculation {
   /// Makes room for a whole context, so that no later step allocates for the token history.
   void reserve() {
     context_.reserve(options_.context_size + 1);
+    if (learns<Real>(sampler_)) observed_.reserve(options_.context_size + 1);
     emitted_.reserve(std::min(options_.context_size, index(std::max(options_.limits.depth, 0))) + 1);
   }
 
@@ -150,10 +151,14 @@ class speculation {
     settle();
     const std::size_t still_emitted = emitted_count_ - std::min(emitted_count_, context_.size() - length);
     next_state_ = sampler_.initial_state();
-    for (const token t : context().first(length)) sampler_.advance(next_state_, t);
+    for (std::size_t i = 0; i < length; ++i) {
+      advance_observed<Real>(sampler_, next_state_, context_[i],
+                             i < observed_.size() ? observed_[i] : nothing_observed);
+    }
     match_stops_again(context().subspan(length - still_emitted, still_emitted));
     if (auto taken_back = drafter_.truncate(std::min(length, drafter_.length())); !taken_back) return taken_back;
     context_.resize(length);
+    observed_.resize(std::min(observed_.size(), length));
     still_valid_ = std::min(still_valid_, length - 1);
     open(still_emitted);
     return {};
@@ -233,8 +238,10 @@ class speculation {
     if (options_.log_probabilities) {
       if (const error_code code = collect_log_probabilities(laws); code != error_code::none) return code;
     }
+    if (const error_code code = collect_observed(laws); code != error_code::none) return code;
     next_state_ = laws.state(verdict_.path[emitted_.size() - 1]);
-    sampler_.advance(next_state_, emitted_.back());
+    advance_observed<Real>(sampler_, next_state_, emitted_.back(),
+                           newly_observed_.empty() ? nothing_observed : newly_observed_.back());
     make_room(emitted_.size());
     const node_span path = verdict_.path;
     const node_span kept = path.first(emitted_.size());
@@ -243,6 +250,8 @@ class speculation {
     }
 
     // Nothing below fails.
+    if (!newly_observed_.empty()) observed_.resize(context_.size(), nothing_observed);
+    observed_.insert(observed_.end(), newly_observed_.begin(), newly_observed_.end());
     context_.insert(context_.end(), emitted_.begin(), emitted_.end());
     std::swap(state_, next_state_);
     std::swap(matched_, next_matched_);
@@ -302,6 +311,7 @@ class speculation {
   };
 
   static constexpr auto whole_text = static_cast<std::size_t>(-1);
+  static constexpr double nothing_observed = std::numeric_limits<double>::quiet_NaN();
 
   struct stop_verdict {
     finish_reason reason = finish_reason::none;
@@ -341,6 +351,7 @@ class speculation {
     make_room(added.size());
     // Nothing below fails.
     context_.resize(length);
+    observed_.resize(std::min(observed_.size(), length));
     context_.insert(context_.end(), added.begin(), added.end());
     open(0);
   }
@@ -360,6 +371,7 @@ class speculation {
   void make_room(std::size_t count) {
     const std::size_t size = context_.size() + count;
     if (size > context_.capacity()) context_.reserve(std::max(size, 2 * context_.capacity()));
+    if (learns<Real>(sampler_)) observed_.reserve(context_.capacity());
   }
 
   /// What these emitted tokens end with. A stop string that is complete among them was passed on purpose.
@@ -459,6 +471,17 @@ class speculation {
     return finish_reason::none;
   }
 
+  /// What the sampler learns from each emitted token.
+  template <class Laws>
+  [[nodiscard]] error_code collect_observed(Laws& laws) {
+    newly_observed_.clear();
+    if (!learns<Real>(sampler_)) return error_code::none;
+    for (std::size_t i = 0; i < emitted_.size(); ++i) {
+      newly_observed_.push_back(laws.observe(verdict_.path[i], emitted_[i]));
+    }
+    return laws.learning_status();
+  }
+
   template <class Laws>
   [[nodiscard]] error_code collect_log_probabilities(Laws& laws) {
     log_probabilities_.clear();
@@ -480,6 +503,8 @@ class speculation {
   phase phase_ = phase::idle;
   finish_reason finish_ = finish_reason::none;
   std::vector<token> context_;
+  std::vector<double> observed_;  ///< of a sampler that learns: of each token; may be shorter
+  std::vector<double> newly_observed_;
   std::size_t emitted_count_ = 0;
   std::size_t still_valid_ = whole_text;
   typename S::state_type state_;       // after all committed tokens

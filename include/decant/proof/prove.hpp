@@ -189,21 +189,31 @@ template <class Real, class S>
 using toy_model =
     law_model<erased_law<Real>, std::is_same_v<S, given_law> ? row_content::weights : row_content::logits>;
 
-/// The law that a sampler makes of a model's rows, its state advanced along the whole context.
+/// The law that a sampler makes of a model's rows, its state advanced along the whole context. A sampler that learns
+/// does so from all tokens but the first `prompt` ones.
 template <class Real, class S>
-[[nodiscard]] erased_law<Real> processed_law(const erased_law<Real>& law, const S& sampler) {
+[[nodiscard]] erased_law<Real> processed_law(const erased_law<Real>& law, const S& sampler, std::size_t prompt = 0) {
   if constexpr (std::is_same_v<S, given_law>) {
     return law;
   } else {
-    return {law.vocab_size(), [law, sampler](token_span context, std::span<Real> out) {
+    return {law.vocab_size(), [law, sampler, prompt](token_span context, std::span<Real> out) {
               std::vector<Real> logits(out.size());
-              law.weights(context, logits);
-              for (Real& value : logits) value = std::log(value);
-              auto state = sampler.initial_state();
-              for (const token t : context) sampler.advance(state, t);
+              const auto read_row = [&](std::size_t length) {
+                law.weights(context.first(length), logits);
+                for (Real& value : logits) value = std::log(value);
+                return std::span<const Real>(logits);
+              };
               typename S::template scratch_type<Real> scratch{};
+              auto state = sampler.initial_state();
+              for (std::size_t i = 0; i < context.size(); ++i) {
+                double observed = std::numeric_limits<double>::quiet_NaN();
+                if constexpr (LearningSampler<S, Real>) {
+                  if (i >= prompt) observed = sampler.observe(read_row(i), state, scratch, context[i]);
+                }
+                advance_observed<Real>(sampler, state, context[i], observed);
+              }
               distribution<Real> processed;
-              (void)sampler.law(std::span<const Real>(logits), state, scratch, processed);
+              (void)sampler.law(read_row(context.size()), state, scratch, processed);
               for (std::size_t v = 0; v < out.size(); ++v) out[v] = processed.view().weight_of(static_cast<token>(v));
             }};
   }
@@ -258,7 +268,7 @@ template <class Real, class D, class V, class S = given_law>
                                                               const S& sampler = {}) {
   using Prob = probability_t<Real>;
   proof_report<Prob> report{enumerate_outcomes(world, std::move(drafter), verifier, options, sampler), {}, Prob(0)};
-  const erased_law<Real> target = processed_law(world.target, sampler);
+  const erased_law<Real> target = processed_law(world.target, sampler, world.prompt.size());
   auto distance =
       completion<Prob, erased_law<Real>>(target).distance(report.found.law, world.prompt, report.found.law.longest());
   report.total_variation = std::move(distance.total_variation);

@@ -70,6 +70,13 @@ class any_sampler {
     return held_->law(row, *state.held_, scratch, out);
   }
 
+  [[nodiscard]] bool learns() const { return held_->learns(); }
+  [[nodiscard]] double observe(std::span<const Real> row, const state_type& state, owning_ptr<erased_work>& scratch,
+                               token t) const {
+    return held_->observe(row, *state.held_, scratch, t);
+  }
+  void learn(state_type& state, double observed) const { held_->learn(*state.held_, observed); }
+
  private:
   template <class State>
   struct state_of final : state_base {
@@ -89,6 +96,10 @@ class any_sampler {
     virtual void advance(state_base&, token) const = 0;
     [[nodiscard]] virtual error_code law(std::span<const Real>, const state_base&, owning_ptr<erased_work>&,
                                          distribution<Real>&) const = 0;
+    [[nodiscard]] virtual bool learns() const = 0;
+    [[nodiscard]] virtual double observe(std::span<const Real>, const state_base&, owning_ptr<erased_work>&,
+                                         token) const = 0;
+    virtual void learn(state_base&, double) const = 0;
   };
   template <class S>
   struct holder final : base {
@@ -110,6 +121,20 @@ class any_sampler {
                                  distribution<Real>& out) const override {
       return sampler.law(row, static_cast<const own_state&>(state).value,
                          work_in<typename S::template scratch_type<Real>>(scratch), out);
+    }
+    [[nodiscard]] bool learns() const override { return decant::learns<Real>(sampler); }
+    [[nodiscard]] double observe([[maybe_unused]] std::span<const Real> row, [[maybe_unused]] const state_base& state,
+                                 [[maybe_unused]] owning_ptr<erased_work>& scratch,
+                                 [[maybe_unused]] token t) const override {
+      if constexpr (LearningSampler<S, Real>) {
+        return sampler.observe(row, static_cast<const own_state&>(state).value,
+                               work_in<typename S::template scratch_type<Real>>(scratch), t);
+      } else {
+        return std::numeric_limits<double>::quiet_NaN();
+      }
+    }
+    void learn([[maybe_unused]] state_base& state, [[maybe_unused]] double observed) const override {
+      if constexpr (LearningSampler<S, Real>) sampler.learn(static_cast<own_state&>(state).value, observed);
     }
     S sampler;
   };

@@ -26,6 +26,25 @@ template <class Real>
   return a.logit != b.logit ? a.logit > b.logit : a.id < b.id;
 }
 
+/// The soft-max of a set of logits in two numbers, banned tokens left aside: P(i) = exp(logit_i - top) / mass.
+struct soft_max_sums {
+  double top = 0;      ///< the largest logit
+  double mass = 0;     ///< sum of exp(logit - top), at least 1; 0 for an empty set
+  double entropy = 0;  ///< in nats, of the soft-max
+
+  /// The logit of a token of probability `p`.
+  [[nodiscard]] double logit_of(double p) const { return top + std::log(p) + std::log(mass); }
+  /// The probability of a token of this logit.
+  [[nodiscard]] double probability(double logit) const { return std::exp(logit - top) / mass; }
+};
+
+/// Number, mean and population standard deviation of a set of logits, banned tokens left aside.
+struct logit_moments {
+  std::size_t count = 0;
+  double mean = 0;
+  double deviation = 0;
+};
+
 /// Two states. Dense: every token of the vocabulary, logits editable in place. Sparse: the survivors of a truncation,
 /// in ascending id order; once sparse it stays so until the next load. Banned tokens have logit -infinity and never
 /// survive a truncation. Memory is taken when a row of a new size is loaded; nothing else allocates.
@@ -39,6 +58,7 @@ class candidates {
   [[nodiscard]] error_code load(std::span<const Real> row) {
     sparse_.clear();
     is_sparse_ = false;
+    rescued_ = false;
     if (row.empty()) return error_code::row_unavailable;
     resize(row.size());
     bool has_nan = false;
@@ -157,6 +177,18 @@ class candidates {
     }
   }
 
+  /// Keeps the candidates whose logit is at least `threshold`, or the `min_keep` best when there are fewer of them;
+  /// `min_keep` >= 1. Dense: blocks whose largest logit is below are not read.
+  void keep_at_least(Real threshold, std::size_t min_keep) {
+    DECANT_PRECONDITION(min_keep >= 1);
+    if (count_at_least(threshold, min_keep) >= min_keep) {
+      filter_upper([threshold](Real logit) { return logit >= threshold; });
+    } else {
+      if (count_at_least(threshold, 1) == 0) rescued_ = true;
+      keep_best(min_keep);
+    }
+  }
+
   /// Keeps the `count` best in canonical order (all, when there are fewer) without the banned ones; `count` >= 1.
   /// One pass over the block maxima and about `count` blocks while `count` is at most the number of blocks; otherwise
   /// one selection over the candidates.
@@ -193,6 +225,69 @@ class candidates {
     best.id = static_cast<token>(i);
     return best;
   }
+
+  /// Sums over the soft-max of the set; `entropy` stays 0 unless it is wanted. One pass (dense: exponentials in `Real`,
+  /// sums in double).
+  [[nodiscard]] soft_max_sums soft_max(bool with_entropy = false) {
+    const candidate<Real> top = best();
+    if (top.id == no_token) return {};
+    double mass = 0;
+    double weighted = 0;  // of the distances to the best logit
+    visit([&](token, Real logit) {
+      if (is_banned(logit)) return;
+      const Real distance = top.logit - logit;
+      const auto weight = static_cast<double>(std::exp(-distance));
+      mass += weight;
+      if (with_entropy && weight > 0) weighted += weight * static_cast<double>(distance);
+    });
+    return {static_cast<double>(top.logit), mass, with_entropy ? std::log(mass) + weighted / mass : 0.0};
+  }
+
+  /// Number, mean and deviation of the logits. Two passes in double.
+  [[nodiscard]] logit_moments moments() const {
+    logit_moments found;
+    double sum = 0;
+    visit([&](token, Real logit) {
+      if (is_banned(logit)) return;
+      sum += static_cast<double>(logit);
+      ++found.count;
+    });
+    if (found.count == 0) return found;
+    found.mean = sum / static_cast<double>(found.count);
+    double squares = 0;
+    visit([&](token, Real logit) {
+      if (is_banned(logit)) return;
+      const double difference = static_cast<double>(logit) - found.mean;
+      squares += difference * difference;
+    });
+    found.deviation = std::sqrt(squares / static_cast<double>(found.count));
+    return found;
+  }
+
+  /// The survivors in canonical order, best first, in `scratch()`: valid until a member that ranks is called. The set
+  /// becomes sparse. O(candidates log candidates): for sets that a truncation has made small.
+  [[nodiscard]] std::span<const candidate<Real>> ranked() {
+    make_sparse();
+    scratch_.assign(sparse_.begin(), sparse_.end());
+    std::sort(scratch_.begin(), scratch_.end(), ranks_before<Real>);
+    return scratch_;
+  }
+  /// As `ranked()`, the `count` best only; the set stays as it is. O(candidates + count log count).
+  [[nodiscard]] std::span<const candidate<Real>> ranked_best(std::size_t count) {
+    scratch_.clear();
+    visit([&](token id, Real logit) {
+      if (!is_banned(logit)) scratch_.push_back({id, logit});
+    });
+    count = std::min(count, scratch_.size());
+    std::partial_sort(scratch_.begin(), scratch_.begin() + static_cast<std::ptrdiff_t>(count), scratch_.end(),
+                      ranks_before<Real>);
+    return std::span<const candidate<Real>>(scratch_).first(count);
+  }
+
+  /// Whether a step since the last load would have kept nothing, and kept the best candidates instead.
+  [[nodiscard]] bool rescued() const noexcept { return rescued_; }
+  /// For steps with a rule of their own that would have kept nothing.
+  void note_rescue() noexcept { rescued_ = true; }
 
   /// Memory for a step that ranks candidates; it can hold all of them without allocating.
   [[nodiscard]] std::vector<candidate<Real>>& scratch() noexcept { return scratch_; }
@@ -266,6 +361,27 @@ class candidates {
     return found;
   }
 
+  /// How many logits are at least `threshold`, counted no further than `enough`.
+  [[nodiscard]] std::size_t count_at_least(Real threshold, std::size_t enough) {
+    std::size_t count = 0;
+    const auto counts = [&](Real logit) { return !is_banned(logit) && logit >= threshold; };
+    if (is_sparse_) {
+      for (std::size_t i = 0; i < sparse_.size() && count < enough; ++i) {
+        count += static_cast<std::size_t>(counts(sparse_[i].logit));
+      }
+      return count;
+    }
+    update_block_maxima();
+    for (std::size_t b = 0; b < block_maxima_.size() && count < enough; ++b) {
+      if (!counts(block_maxima_[b])) continue;
+      const std::size_t begin = b * block_size;
+      for (std::size_t i = begin; i < begin + size_of_block(b); ++i) {
+        count += static_cast<std::size_t>(counts(dense_[i]));
+      }
+    }
+    return count;
+  }
+
   void update_block_maxima() noexcept {
     if (maxima_are_current_) return;
     for (std::size_t b = 0; b < block_maxima_.size(); ++b) block_maxima_[b] = scan_block(b).largest;
@@ -320,6 +436,7 @@ class candidates {
   std::vector<candidate<Real>> scratch_;
   bool is_sparse_ = false;
   bool maxima_are_current_ = false;
+  bool rescued_ = false;
 };
 
 }  // namespace decant::inline DECANT_ABI

@@ -32,22 +32,10 @@ struct min_p {
     if (!(p > 0.0f)) return;
     const Real top = set.best().logit;
     const Real threshold = std::min(top, top + static_cast<Real>(std::log(static_cast<double>(p))));
-    if (min_keep > 1 && count_at_least(set, threshold) < min_keep) {
-      set.keep_best(min_keep);
-    } else {
-      set.filter_upper([threshold](Real logit) { return logit >= threshold; });
-    }
+    set.keep_at_least(threshold, min_keep);
   }
 
   friend constexpr bool operator==(const min_p&, const min_p&) = default;
-
- private:
-  template <class Real>
-  [[nodiscard]] static std::size_t count_at_least(const candidates<Real>& set, Real threshold) {
-    std::size_t count = 0;
-    set.visit([&](token, Real logit) { count += static_cast<std::size_t>(logit >= threshold); });
-    return count;
-  }
 };
 
 static_assert(SamplerStep<min_p, float> && SamplerStep<min_p, double>);

@@ -26,11 +26,17 @@ class node_states {
 
   /// The state after node `n`. The reference is valid until the next call. O(unvisited ancestors).
   [[nodiscard]] const state_type& after(const S& sampler, const token_tree& tree, node_id n) {
+    return after(tree, n, [&](state_type& state, node_id child) { sampler.advance(state, tree.token_of(child)); });
+  }
+  /// As above, for a sampler that learns from what was drawn: `advance(state, node)` is the state after the parent made
+  /// the one after the node.
+  template <class Advance>
+  [[nodiscard]] const state_type& after(const token_tree& tree, node_id n, Advance&& advance) {
     if (index(n) >= slot_.size()) slot_.resize(tree.size(), -1);
     if (slot_[index(n)] >= 0) return states_[index(slot_[index(n)])];
-    (void)after(sampler, tree, tree.parent(n));
+    (void)after(tree, tree.parent(n), advance);
     state_type& state = add(n, states_[index(slot_[index(tree.parent(n))])]);
-    sampler.advance(state, tree.token_of(n));
+    advance(state, n);
     return state;
   }
 
@@ -102,8 +108,20 @@ class node_laws {
     return &law;
   }
 
-  /// The sampler's state after node `n`, valid until the next call.
-  [[nodiscard]] const typename S::state_type& state(node_id n) { return work_.states_.after(sampler_, tree_, n); }
+  /// The sampler's state after node `n`, valid until the next call. Of a sampler that learns, nodes were drawn after
+  /// the rows of their parents.
+  [[nodiscard]] const typename S::state_type& state(node_id n) {
+    return work_.states_.after(tree_, n, [this](typename S::state_type& state, node_id child) {
+      const double observed = observe(state, tree_.parent(child), tree_.token_of(child));
+      advance_observed<Real>(sampler_, state, tree_.token_of(child), observed);
+    });
+  }
+
+  /// What the sampler learns from token `t` drawn after node `n`; NaN if nothing.
+  [[nodiscard]] double observe(node_id n, token t) { return observe(state(n), n, t); }
+
+  /// Why the sampler could not learn from a node, if that has happened.
+  [[nodiscard]] error_code learning_status() const noexcept { return learning_status_; }
 
   /// Why the last `law` returned nullptr.
   [[nodiscard]] error_code status() const noexcept { return status_; }
@@ -111,12 +129,25 @@ class node_laws {
   [[nodiscard]] std::size_t processed() const noexcept { return work_.used_; }
 
  private:
+  [[nodiscard]] double observe([[maybe_unused]] const typename S::state_type& before, [[maybe_unused]] node_id n,
+                               [[maybe_unused]] token t) {
+    if constexpr (LearningSampler<S, Real>) {
+      if (sampler_.learns()) {
+        const std::span<const Real> row = rows_.row(n);
+        if (row.size() == vocab_size_) return sampler_.observe(row, before, work_.scratch_, t);
+        learning_status_ = row.empty() ? error_code::row_unavailable : error_code::row_wrong_size;
+      }
+    }
+    return std::numeric_limits<double>::quiet_NaN();
+  }
+
   const S& sampler_;
   const token_tree& tree_;
   Rows& rows_;
   law_workspace<Real, S>& work_;
   std::size_t vocab_size_;
   error_code status_ = error_code::none;
+  error_code learning_status_ = error_code::none;
 };
 
 }  // namespace decant::inline DECANT_ABI

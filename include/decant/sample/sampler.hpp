@@ -33,6 +33,42 @@ concept Sampler = requires(const S& sampler, typename S::state_type& state, cons
   { sampler.law(row, before, scratch, out) } -> std::same_as<error_code>;
 };
 
+/// A sampler that also learns from what was drawn (mirostat, adaptive-p):
+/// - `learns()`: whether it does, with its parameters;
+/// - `observe(row, state, scratch, token)`: what there is to learn of a token drawn after `row`, a probability; NaN
+///   where the row has no law;
+/// - `learn(state, observed)`: the state with it, to be followed by `advance`. Tokens that nothing drew, those of a
+///   prompt, are only advanced over.
+/// Apart from `law`, so that a law that was asked for twice, or of a node that is never accepted, teaches nothing
+/// (llama.cpp learns inside its law).
+template <class S, class Real = float>
+concept LearningSampler = Sampler<S, Real> &&
+    requires(const S& sampler, typename S::state_type& state, const typename S::state_type& before, token t,
+             std::span<const Real> row, typename S::template scratch_type<Real>& scratch, double observed) {
+  { sampler.learns() } -> std::same_as<bool>;
+  { sampler.observe(row, before, scratch, t) } -> std::same_as<double>;
+  sampler.learn(state, observed);
+};
+
+/// Whether a sampler learns from what was drawn.
+template <class Real, class S>
+[[nodiscard]] constexpr bool learns(const S& sampler) {
+  if constexpr (LearningSampler<S, Real>) {
+    return sampler.learns();
+  } else {
+    return false;
+  }
+}
+
+/// The state after one more token, and, unless `observed` is NaN, with what was observed of it.
+template <class Real, class S>
+void advance_observed(const S& sampler, typename S::state_type& state, token t, [[maybe_unused]] double observed) {
+  if constexpr (LearningSampler<S, Real>) {
+    if (observed == observed && sampler.learns()) sampler.learn(state, observed);
+  }
+  sampler.advance(state, t);
+}
+
 /// The identity sampler for rows that already are distributions (weights, not logits): toy models with known laws,
 /// exact scalars, hosts that process rows themselves. A negative or NaN weight is `row_not_finite`.
 struct given_law {
@@ -67,6 +103,29 @@ concept StatefulStep = requires(const Step& step, typename Step::state_type& sta
   step.advance(state, t);
 };
 
+/// A step with memory that also learns from what was drawn: `observe(set, state, token)` takes the place of `apply` and
+/// returns a probability of the token, `learn(state, observed)` makes use of it. `learns()` says whether it does with
+/// its parameters. At most one step of a chain learns.
+template <class Step, class Real = float>
+concept LearningStep = StatefulStep<Step> &&
+    requires(const Step& step, candidates<Real>& set, typename Step::state_type& state,
+             const typename Step::state_type& before, token t) {
+  { step.learns() } -> std::same_as<bool>;
+  { step.observe(set, before, t) } -> std::same_as<double>;
+  step.learn(state, 0.5);
+};
+
+/// What a step says of itself: `static constexpr step_traits traits`. Documentation that tests hold it to; no step is
+/// ever left out or moved because of it.
+struct step_traits {
+  /// What it keeps does not change when all logits are divided by a temperature before it.
+  bool temperature_invariant = false;
+  /// The best candidate stays the best one.
+  bool keeps_argmax = false;
+  /// A constant added to all logits changes nothing.
+  bool shift_invariant = true;
+};
+
 /// What a chain is made of. A step may also have `check() -> result<void>`, which explains a parameter out of range.
 template <class Step, class Real = float>
 concept SamplerStep = requires(const Step& step, candidates<Real>& set) {
@@ -96,6 +155,15 @@ template <class... Steps>
 class sampler_chain {
   static_assert((SamplerStep<Steps> && ...),
                 "every step of a chain needs apply(candidates&), or a state and apply(candidates&, const state&)");
+  static_assert((std::size_t{0} + ... + std::size_t{LearningStep<Steps>}) <= 1,
+                "at most one step of a chain learns from what was drawn");
+  static constexpr bool has_learner = (false || ... || LearningStep<Steps>);
+  /// The place of the learning step, the number of steps if none does.
+  static constexpr std::size_t learner = [] {
+    std::size_t place = 0;
+    static_cast<void>((false || ... || (LearningStep<Steps> || (++place, false))));
+    return place;
+  }();
 
  public:
   using state_type = std::tuple<typename detail::step_state<Steps>::type...>;
@@ -138,6 +206,20 @@ class sampler_chain {
     if (loaded != error_code::none) return loaded;
     apply(scratch, state, std::index_sequence_for<Steps...>{});
     return scratch.write_law(out);
+  }
+
+  /// Whether a step learns from what was drawn.
+  [[nodiscard]] bool learns() const requires has_learner { return std::get<learner>(steps_).learns(); }
+  /// What the learning step sees of a token drawn after the row. The work of a law, up to that step.
+  template <class Real>
+  [[nodiscard]] double observe(std::span<const Real> row, const state_type& state, candidates<Real>& scratch,
+                               token t) const requires has_learner {
+    if (scratch.load(row) != error_code::none) return std::numeric_limits<double>::quiet_NaN();
+    apply(scratch, state, std::make_index_sequence<learner>{});
+    return std::get<learner>(steps_).observe(scratch, std::get<learner>(state), t);
+  }
+  void learn(state_type& state, double observed) const requires has_learner {
+    std::get<learner>(steps_).learn(std::get<learner>(state), observed);
   }
 
   friend bool operator==(const sampler_chain&, const sampler_chain&) = default;
