@@ -233,6 +233,24 @@ TEST_CASE("a verifier with a parameter out of range is refused, erased or not") 
   CHECK(begin_with({.factor = 0}) == error_code::invalid_argument);
 }
 
+TEST_CASE("a builder with a parameter out of range is refused, erased or not") {
+  const std::vector<scene> all = scenes();
+  const auto begin_with = [&](std::int32_t width) {
+    const decant::static_widths<decant::ranked> builder{{width}};
+    const auto guided = [](auto made) {
+      return decant::guided_drafter<decltype(made), chain_sampler>(std::move(made), at_zero());
+    };
+    auto erased =
+        make_machine(guided(decant::any_builder<float>(builder)), decant::greedy{}, at_zero(), options_for(all[0]));
+    auto typed = make_typed_machine(guided(builder), decant::greedy{}, at_zero(), options_for(all[0]));
+    const error_code answer = erased.begin(token_list{1}).code();
+    CHECK(typed.begin(token_list{1}).code() == answer);
+    return answer;
+  };
+  CHECK(begin_with(2) == error_code::none);
+  CHECK(begin_with(-1) == error_code::invalid_argument);
+}
+
 TEST_CASE("missing and bad draft rows leave the draft waiting for them") {
   const std::vector<scene> all = scenes();
   const scene& here = all[1];

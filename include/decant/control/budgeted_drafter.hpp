@@ -108,6 +108,7 @@ class budgeted_drafter {
 
   [[nodiscard]] tree_class produces_value() const { return produces_of(drafter_); }
   [[nodiscard]] bool chains_only_value() const { return makes_chains_only(drafter_); }
+  [[nodiscard]] result<void> check() const { return check_of(drafter_); }
 
   [[nodiscard]] std::size_t length() const { return drafter_.length(); }
   result<void> extend(token_span tokens) { return drafter_.extend(tokens); }

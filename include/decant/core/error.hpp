@@ -255,6 +255,16 @@ class [[nodiscard]] result<void> {
   decant::error error_{};
 };
 
+/// What a part finds wrong with its parameters, for parts that have `check() -> result<void>`; nothing for others.
+template <class Part>
+[[nodiscard]] result<void> check_of([[maybe_unused]] const Part& part) {
+  if constexpr (requires { part.check(); }) {
+    return part.check();
+  } else {
+    return {};
+  }
+}
+
 }  // namespace decant::inline DECANT_ABI
 
 #endif

@@ -332,12 +332,9 @@ class speculation {
   /// Typed parts were checked at compile time; erased ones say only now what they are. Parts with parameters that can
   /// be out of range have `check()`.
   [[nodiscard]] result<void> check_parts() const {
-    if constexpr (requires { sampler_.check(); }) {
-      if (auto valid = sampler_.check(); !valid) return valid;
-    }
-    if constexpr (requires { verifier_.check(); }) {
-      if (auto valid = verifier_.check(); !valid) return valid;
-    }
+    if (auto valid = check_of(sampler_); !valid) return valid;
+    if (auto valid = check_of(verifier_); !valid) return valid;
+    if (auto valid = check_of(drafter_); !valid) return valid;
     const pairing_verdict found = pairing_of(drafter_, verifier_);
     if (found != pairing_verdict::fits) return error{error_code::refused_pairing, sentence(found)};
     return {};

@@ -47,6 +47,8 @@ class any_drafter {
 
   [[nodiscard]] tree_class produces_value() const noexcept { return held_->produces; }
   [[nodiscard]] bool chains_only_value() const noexcept { return held_->chains_only; }
+  /// The held drafter's complaint about its parameters, if it has any.
+  [[nodiscard]] result<void> check() const { return held_->check(); }
 
   [[nodiscard]] std::size_t length() const { return held_->length(); }
   result<void> extend(token_span tokens) { return held_->extend(tokens); }
@@ -86,6 +88,7 @@ class any_drafter {
     base(const base&) = delete;
     base& operator=(const base&) = delete;
     virtual ~base() = default;
+    [[nodiscard]] virtual result<void> check() const = 0;
     [[nodiscard]] virtual std::size_t length() const = 0;
     virtual result<void> extend(token_span) = 0;
     virtual result<void> truncate(std::size_t) = 0;
@@ -100,6 +103,7 @@ class any_drafter {
   template <class D>
   struct holder final : base {
     explicit holder(D d) : base(produces_of(d), makes_chains_only(d)), drafter(std::move(d)) {}
+    [[nodiscard]] result<void> check() const override { return check_of(drafter); }
     [[nodiscard]] std::size_t length() const override { return drafter.length(); }
     result<void> extend(token_span tokens) override { return drafter.extend(tokens); }
     result<void> truncate(std::size_t length) override { return drafter.truncate(length); }

@@ -26,6 +26,11 @@ class guided_drafter {
 
   [[nodiscard]] tree_class produces_value() const { return produces_of(builder_); }
   [[nodiscard]] bool chains_only_value() const { return makes_chains_only(builder_); }
+  /// The builder's or the sampler's complaint about its parameters.
+  [[nodiscard]] result<void> check() const {
+    if (auto valid = check_of(builder_); !valid) return valid;
+    return check_of(sampler_);
+  }
 
   [[nodiscard]] std::size_t length() const noexcept { return tokens_.size(); }
 

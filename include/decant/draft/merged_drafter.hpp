@@ -53,6 +53,16 @@ class merged_drafter {
                       parts_);
   }
 
+  /// The first complaint of a part about its parameters.
+  [[nodiscard]] result<void> check() const {
+    result<void> first;
+    const auto ask = [&first](const auto& part) {
+      if (first.has_value()) first = check_of(part);
+    };
+    std::apply([&](const auto&... part) { (ask(part), ...); }, parts_);
+    return first;
+  }
+
   /// What all parts know.
   [[nodiscard]] std::size_t length() const {
     return std::apply([](const auto&... part) { return std::min({static_cast<std::size_t>(part.length())...}); },

@@ -31,6 +31,7 @@ class model_drafter {
 
   [[nodiscard]] tree_class produces_value() const { return guided_.produces_value(); }
   [[nodiscard]] bool chains_only_value() const { return guided_.chains_only_value(); }
+  [[nodiscard]] result<void> check() const { return guided_.check(); }
 
   [[nodiscard]] std::size_t length() const noexcept { return guided_.length(); }
   result<void> extend(token_span tokens) { return guided_.extend(tokens); }

@@ -51,6 +51,10 @@ class reflecting_drafter {
 
   [[nodiscard]] tree_class produces_value() const { return produces_of(inner_); }
   [[nodiscard]] bool chains_only_value() const { return false; }
+  [[nodiscard]] result<void> check() const {
+    if (auto valid = settings_.check(); !valid) return valid;
+    return check_of(inner_);
+  }
 
   [[nodiscard]] std::size_t length() const { return inner_.length(); }
   result<void> extend(token_span tokens) { return inner_.extend(tokens); }

@@ -106,13 +106,7 @@ class any_sampler {
     using own_state = state_of<typename S::state_type>;
     explicit holder(S s) : sampler(std::move(s)) {}
     [[nodiscard]] base* clone() const override { return new holder(*this); }
-    [[nodiscard]] result<void> check() const override {
-      if constexpr (requires { sampler.check(); }) {
-        return sampler.check();
-      } else {
-        return {};
-      }
-    }
+    [[nodiscard]] result<void> check() const override { return check_of(sampler); }
     [[nodiscard]] state_base* initial_state() const override { return new own_state(sampler.initial_state()); }
     void advance(state_base& state, token t) const override {
       sampler.advance(static_cast<own_state&>(state).value, t);

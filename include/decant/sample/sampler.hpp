@@ -187,10 +187,8 @@ class sampler_chain {
   /// law or an error.
   [[nodiscard]] result<void> check() const {
     result<void> first;
-    const auto ask = [&first]<class Step>([[maybe_unused]] const Step& step) {
-      if constexpr (requires { step.check(); }) {
-        if (first.has_value()) first = step.check();
-      }
+    const auto ask = [&first](const auto& step) {
+      if (first.has_value()) first = check_of(step);
     };
     std::apply([&](const Steps&... step) { (ask(step), ...); }, steps_);
     return first;

@@ -36,6 +36,8 @@ class any_builder {
 
   [[nodiscard]] tree_class produces_value() const noexcept { return held_->produces; }
   [[nodiscard]] bool chains_only_value() const noexcept { return held_->chains_only; }
+  /// The held builder's complaint about its parameters, if it has any.
+  [[nodiscard]] result<void> check() const { return held_->check(); }
 
   void start(owning_ptr<erased_work>& memory, token_draft<Real>& draft, const draft_limits& limits) const {
     held_->start(memory, draft, limits);
@@ -57,6 +59,7 @@ class any_builder {
     base& operator=(const base&) = delete;
     virtual ~base() = default;
     [[nodiscard]] virtual base* clone() const = 0;
+    [[nodiscard]] virtual result<void> check() const = 0;
     virtual void start(owning_ptr<erased_work>&, token_draft<Real>&, const draft_limits&) const = 0;
     [[nodiscard]] virtual node_span wanted(const owning_ptr<erased_work>&) const = 0;
     virtual void grow(owning_ptr<erased_work>&, token_draft<Real>&, std::uint64_t, Chance&) const = 0;
@@ -68,6 +71,7 @@ class any_builder {
     using work_type = typename B::template work<Real>;
     explicit holder(B b) : base(produces_of(b), makes_chains_only(b)), builder(std::move(b)) {}
     [[nodiscard]] base* clone() const override { return new holder(*this); }
+    [[nodiscard]] result<void> check() const override { return check_of(builder); }
     void start(owning_ptr<erased_work>& memory, token_draft<Real>& draft, const draft_limits& limits) const override {
       builder.start(work_in<work_type>(memory), draft, limits);
     }

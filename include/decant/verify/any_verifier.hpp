@@ -98,13 +98,7 @@ class any_verifier {
   struct holder final : base {
     explicit holder(V v) : base({V::promises, V::needs, V::shape}), verifier(std::move(v)) {}
     [[nodiscard]] base* clone() const override { return new holder(*this); }
-    [[nodiscard]] result<void> check() const override {
-      if constexpr (requires { verifier.check(); }) {
-        return verifier.check();
-      } else {
-        return {};
-      }
-    }
+    [[nodiscard]] result<void> check() const override { return check_of(verifier); }
     [[nodiscard]] error_code verify(const token_draft<Real>& draft, erased_laws<Real>& laws, Chance& chance,
                                     std::uint64_t root_position, owning_ptr<erased_work>& memory,
                                     verdict& out) const override {

@@ -71,13 +71,7 @@ struct predicate_verifier {
   bool measures_loss = true;  ///< fill `verdict::loss` beyond its counters
 
   /// What is out of range, in one sentence.
-  [[nodiscard]] result<void> check() const {
-    if constexpr (requires { test.check(); }) {
-      return test.check();
-    } else {
-      return {};
-    }
-  }
+  [[nodiscard]] result<void> check() const { return check_of(test); }
 
   template <class Real>
   struct work {

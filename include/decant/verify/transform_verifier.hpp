@@ -229,13 +229,7 @@ struct transform_verifier {
   bool measures_loss = true;  ///< fill `verdict::loss` beyond its counters
 
   /// What is out of range, in one sentence.
-  [[nodiscard]] result<void> check() const {
-    if constexpr (requires { rule.check(); }) {
-      return rule.check();
-    } else {
-      return {};
-    }
-  }
+  [[nodiscard]] result<void> check() const { return check_of(rule); }
 
   template <class Real>
   struct work {
