@@ -2,8 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 """Writes the single-header form of the library.
 
-Follows the project's own includes only, `#include <decant/...>`, and replaces each by the text of the file the first
-time it is met. Standard headers stay as they are. The result starts with the version and the licence.
+Follows the project's own includes only, `#include <decant/...>`, and replaces each by the text of the file: a header the
+first time it is met, an .inl file, which is included once per instruction set, every time. Standard headers stay as they
+are. The result starts with the version and the licence.
 """
 
 import argparse
@@ -41,6 +42,9 @@ def expand(root, name, seen):
         if include is None:
             depth += bool(CONDITION_BEGIN.match(line)) - bool(CONDITION_END.match(line))
             yield line
+            continue
+        if include.group(1).endswith(".inl"):
+            yield from expand(root, include.group(1), seen)
             continue
         if depth > 1:  # depth 1 is the include guard
             sys.exit(f"{name}:{number}: an include of the library's own inside a condition cannot be written once")

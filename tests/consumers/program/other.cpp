@@ -5,3 +5,5 @@ decant::result<decant::token> checked_token(decant::token id, decant::token voca
   if (id < 0 || id >= vocab_size) return decant::error_code::invalid_token;
   return id;
 }
+
+std::vector<std::vector<float>> laws_elsewhere() { return laws_here(); }
