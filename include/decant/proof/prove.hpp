@@ -205,10 +205,11 @@ template <class Real, class S>
               };
               typename S::template scratch_type<Real> scratch{};
               auto state = sampler.initial_state();
+              [[maybe_unused]] const std::size_t first_drawn = prompt;
               for (std::size_t i = 0; i < context.size(); ++i) {
                 double observed = std::numeric_limits<double>::quiet_NaN();
                 if constexpr (LearningSampler<S, Real>) {
-                  if (i >= prompt) observed = sampler.observe(read_row(i), state, scratch, context[i]);
+                  if (i >= first_drawn) observed = sampler.observe(read_row(i), state, scratch, context[i]);
                 }
                 advance_observed<Real>(sampler, state, context[i], observed);
               }
