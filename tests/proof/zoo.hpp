@@ -150,7 +150,7 @@ class collection {
   all.add("better of two drafts tested as one draw", "2 independent draws, toy B", 0.090, b,
           static_widths<independent>{{2}}, together<better_of_two_tested_as_one>{});
   all.add("membership after a draw from p", "widths 2, toy B", 0.12, b, distinct_draws{{2}}, membership_from_target{});
-  all.add("drawn from all but the top token, verified with the whole row", "2 children, toy B", 0.13, b,
+  all.add("drawn without the best token, tested with the row", "2 children, toy B", 0.13, b,
           static_widths<rest_recorded_as_row>{{2}}, sound_verifier);
   all.add("equal siblings counted twice", "2 independent draws, toy B", 0.025, b, static_widths<independent>{{2}},
           duplicates_counted_twice{});
