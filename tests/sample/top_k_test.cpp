@@ -61,3 +61,25 @@ TEST_CASE("top-k keeps at least min_keep") {
   CHECK(top_k{1, 1}.check().has_value());
   CHECK(top_k{1, 0}.check().code() == decant::error_code::invalid_argument);
 }
+
+TEMPLATE_TEST_CASE("ties with the k-th may stay", "", float, double) {
+  decant_test::random_source random(45);
+  for (int round = 0; round < 200; ++round) {
+    auto row = random.logits<TestType>(random.between(1, 700), 3);
+    for (TestType& logit : row) logit = std::round(logit);
+    if (round % 4 == 0) row[random.below(row.size())] = -std::numeric_limits<TestType>::infinity();
+    if (*std::max_element(row.begin(), row.end()) < -100) continue;  // nothing but a ban
+    const auto k = static_cast<std::int32_t>(random.between(1, 50));
+    auto sorted = row;
+    std::sort(sorted.begin(), sorted.end(), std::greater<>());
+    const TestType kth = sorted[std::min(sorted.size(), decant::index(k)) - 1];
+    std::vector<decant::token> expected;
+    for (std::size_t i = 0; i < row.size(); ++i) {
+      if (row[i] >= kth && row[i] > -1e30) expected.push_back(static_cast<decant::token>(i));
+    }
+    CHECK(decant_test::support(decant_test::probabilities(decant::make_sampler(decant::top_k{k, 1, true}), row)) ==
+          expected);
+    CHECK(decant_test::support(decant_test::probabilities(
+              decant::make_sampler(decant::top_k{0}, decant::top_k{k, 1, true}), row)) == expected);
+  }
+}

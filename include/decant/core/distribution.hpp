@@ -13,6 +13,7 @@
 #include <cmath>
 #include <limits>
 #include <type_traits>
+#include <utility>
 #include <vector>
 
 namespace decant::inline DECANT_ABI {
@@ -58,7 +59,7 @@ template <class Real>
 
 }  // namespace detail
 
-/// Tokens of a block of a dense law, whose masses are kept beside the weights, so that a draw reads two short rows
+/// Entries of a block of a law, whose masses are kept beside the weights, so that a draw reads two short rows
 /// instead of a long one. Near the square root of usual vocabularies, where the two balance.
 inline constexpr std::size_t law_block = 256;
 
@@ -86,12 +87,14 @@ class distribution_view {
     DECANT_PRECONDITION(block_masses.empty() || block_masses.size() == (size_ + law_block - 1) / law_block);
   }
   /// Sparse: ids ascending, one weight each.
-  distribution_view(token_span ids, std::span<const Real> weights, std::size_t vocab_size, mass_t<Real> mass)
+  distribution_view(token_span ids, std::span<const Real> weights, std::size_t vocab_size, mass_t<Real> mass,
+                    std::span<const mass_t<Real>> block_masses = {})
       : ids_(ids.data()),
         weights_(weights.data()),
         size_(ids.size()),
         vocab_size_(vocab_size),
         mass_(mass),
+        block_masses_(block_masses.empty() ? nullptr : block_masses.data()),
         sparse_(true) {}
 
   [[nodiscard]] bool sparse() const noexcept { return sparse_; }
@@ -105,7 +108,7 @@ class distribution_view {
   /// The stored ids; empty when dense.
   [[nodiscard]] token_span ids() const noexcept { return {ids_, sparse_ ? size_ : 0}; }
   [[nodiscard]] std::span<const Real> weights() const noexcept { return {weights_, size_}; }
-  /// The masses of a dense law's blocks; empty where they are not known.
+  /// The masses of a law's blocks of entries; empty where they are not known.
   [[nodiscard]] std::span<const mass_t<Real>> block_masses() const noexcept {
     return {block_masses_, block_masses_ == nullptr ? 0 : (size_ + law_block - 1) / law_block};
   }
@@ -143,7 +146,7 @@ class distribution {
   operator distribution_view<Real>() const noexcept { return view(); }  // NOLINT(google-explicit-constructor)
   [[nodiscard]] distribution_view<Real> view() const noexcept {
     const std::span<const Real> weights(weights_.data(), weights_.size());
-    return sparse_ ? distribution_view<Real>(ids_, weights, vocab_size_, mass_)
+    return sparse_ ? distribution_view<Real>(ids_, weights, vocab_size_, mass_, block_masses_)
                    : distribution_view<Real>(weights, mass_, block_masses_);
   }
 
@@ -164,6 +167,21 @@ class distribution {
     make_room(std::min(vocab_size, usual_survivors));
     vocab_size_ = vocab_size;
     sparse_ = true;
+  }
+  /// Starts a sparse law of `entries` and hands out its ids and weights, to be written in full, ids ascending, and then
+  /// closed with `finish`.
+  [[nodiscard]] std::pair<std::span<token>, std::span<Real>> begin_sparse(std::size_t vocab_size, std::size_t entries) {
+    begin_sparse(vocab_size);
+    make_room(entries);
+    ids_.resize(entries);
+    weights_.resize(entries);
+    return {ids_, weights_};
+  }
+  /// Where the masses of the blocks of weights just begun go, to be written in full and then closed with
+  /// `finish(mass)`; null where the law needs none.
+  [[nodiscard]] mass_t<Real>* room_for_block_masses() {
+    block_masses_.resize(weights_.size() <= law_block ? 0 : (weights_.size() + law_block - 1) / law_block);
+    return block_masses_.empty() ? nullptr : block_masses_.data();
   }
   void push(token id, const Real& weight) {
     DECANT_PRECONDITION(sparse_ && (ids_.empty() || ids_.back() < id));
@@ -216,10 +234,10 @@ class distribution {
     weights_.reserve(room);
   }
 
-  /// The masses of the blocks of a dense law of several.
+  /// The masses of the blocks of a law of several.
   void sum_blocks() {
     block_masses_.clear();
-    if (sparse_ || weights_.size() <= law_block) return;
+    if (weights_.size() <= law_block) return;
     const std::span<const Real> weights(weights_);
     for (std::size_t first = 0; first < weights.size(); first += law_block) {
       block_masses_.push_back(

@@ -11,6 +11,7 @@
 #define DECANT_CORE_RESIDUAL_HPP
 
 #include <decant/core/distribution.hpp>
+#include <decant/kernels/vocabulary.hpp>
 
 namespace decant::inline DECANT_ABI {
 
@@ -40,6 +41,9 @@ class running_residual {
   /// Returns the total S = sum over v of max(scale R(v) - Q(v), 0) in normalised units; when it is zero the law stays.
   mass subtract(distribution_view<Real> proposal, const mass& proposal_mass, const mass& scale = mass(1)) {
     const mass factor = law().mass() / proposal_mass;
+    if constexpr (std::is_same_v<Real, float>) {
+      if (!law().sparse() && !proposal.sparse()) return subtract_dense(proposal, scale, factor);
+    }
     return update(proposal, [&](const Real& r, const Real& q) {
       const mass d = scale * static_cast<mass>(r) - factor * static_cast<mass>(q);
       return d > mass(0) ? static_cast<Real>(d) : Real(0);
@@ -80,6 +84,17 @@ class running_residual {
   }
 
  private:
+  /// `subtract` of two dense laws: one pass that also sums the blocks of what is left.
+  mass subtract_dense(distribution_view<Real> proposal, const mass& scale, const mass& factor) {
+    const auto target = law();
+    const std::span<Real> weights = next_.begin_dense(target.vocab_size());
+    mass* const block_masses = next_.room_for_block_masses();
+    const mass total =
+        cpu::best_vocabulary_kernels().subtract(target.weights().data(), proposal.weights().data(), weights.size(),
+                                                scale, factor, weights.data(), block_masses);
+    return take_next(block_masses == nullptr ? next_.finish() : next_.finish(total), target.mass());
+  }
+
   /// Makes `next_` the current law unless nothing is left of it; returns its mass in units of `before`, the old one.
   mass take_next(error_code finished, const mass before) {
     const mass left = next_.view().mass();

@@ -6,7 +6,7 @@
 #ifndef DECANT_DECODE_STOP_RULES_HPP
 #define DECANT_DECODE_STOP_RULES_HPP
 
-#include <decant/core/types.hpp>
+#include <decant/core/token_bytes.hpp>
 
 #include <algorithm>
 #include <vector>
@@ -34,23 +34,6 @@ enum class finish_reason : std::uint8_t {
   }
   return "unknown";
 }
-
-/// The bytes of a token, from whatever detokeniser the host has. A plain pair of pointers: copying allocates nothing.
-struct token_bytes {
-  const void* context = nullptr;
-  std::span<const char> (*bytes)(const void* context, token t) = nullptr;
-
-  explicit operator bool() const noexcept { return bytes != nullptr; }
-  [[nodiscard]] std::span<const char> operator()(token t) const { return bytes(context, t); }
-
-  /// From an object with a member `token_bytes(token)` that outlives this.
-  template <class Tokenizer>
-  [[nodiscard]] static token_bytes from(const Tokenizer& tokenizer) {
-    return {&tokenizer, [](const void* object, token t) -> std::span<const char> {
-              return static_cast<const Tokenizer*>(object)->token_bytes(t);
-            }};
-  }
-};
 
 /// A set of stop strings, each with its Knuth-Morris-Pratt table. Matching costs O(strings) amortised per byte.
 class stop_strings {

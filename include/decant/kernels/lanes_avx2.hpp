@@ -104,6 +104,35 @@ using words = __m256i;
 }
 [[nodiscard]] inline words unite(words a, words b) noexcept { return _mm256_or_si256(a, b); }
 [[nodiscard]] inline lanes to_floats(words a) noexcept { return _mm256_cvtepi32_ps(a); }
+[[nodiscard]] inline words splat_word(std::uint32_t a) noexcept { return _mm256_set1_epi32(static_cast<int>(a)); }
+[[nodiscard]] inline words signed_products_start(std::int32_t) noexcept { return _mm256_setzero_si256(); }
+/// The sign of a goes to b: sums of two products then fit 16 bits, 2 * 128 * 127 < 2^15.
+[[nodiscard]] inline words add_signed_products(words sum, words a, words b) noexcept {
+  const __m256i pairs = _mm256_maddubs_epi16(_mm256_abs_epi8(a), _mm256_sign_epi8(b, a));
+  return _mm256_add_epi32(sum, _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)));
+}
+
+[[nodiscard]] inline lanes as_lanes(words a) noexcept { return _mm256_castsi256_ps(a); }
+[[nodiscard]] inline words as_words(lanes a) noexcept { return _mm256_castps_si256(a); }
+inline void transpose(lanes (&a)[lane_count]) noexcept {
+  lanes quads[lane_count];  // quads[4k + c]: column c, and column 4 + c, of rows 4k..4k+3
+  DECANT_UNROLL
+  for (std::size_t k = 0; k < lane_count; k += 4) {
+    const lanes low01 = _mm256_unpacklo_ps(a[k], a[k + 1]);
+    const lanes high01 = _mm256_unpackhi_ps(a[k], a[k + 1]);
+    const lanes low23 = _mm256_unpacklo_ps(a[k + 2], a[k + 3]);
+    const lanes high23 = _mm256_unpackhi_ps(a[k + 2], a[k + 3]);
+    quads[k] = _mm256_shuffle_ps(low01, low23, 0x44);
+    quads[k + 1] = _mm256_shuffle_ps(low01, low23, 0xEE);
+    quads[k + 2] = _mm256_shuffle_ps(high01, high23, 0x44);
+    quads[k + 3] = _mm256_shuffle_ps(high01, high23, 0xEE);
+  }
+  DECANT_UNROLL
+  for (std::size_t c = 0; c < 4; ++c) {
+    a[c] = _mm256_permute2f128_ps(quads[c], quads[4 + c], 0x20);
+    a[4 + c] = _mm256_permute2f128_ps(quads[c], quads[4 + c], 0x31);
+  }
+}
 
 [[nodiscard]] inline std::int32_t sum_of_words(__m256i a) noexcept {
   __m128i four = _mm_add_epi32(_mm256_castsi256_si128(a), _mm256_extracti128_si256(a, 1));

@@ -82,6 +82,42 @@ using words = __m512i;
 }
 [[nodiscard]] inline words unite(words a, words b) noexcept { return _mm512_or_si512(a, b); }
 [[nodiscard]] inline lanes to_floats(words a) noexcept { return _mm512_cvtepi32_ps(a); }
+[[nodiscard]] inline words splat_word(std::uint32_t a) noexcept { return _mm512_set1_epi32(static_cast<int>(a)); }
+[[nodiscard]] inline words signed_products_start(std::int32_t b_sum) noexcept {
+  return _mm512_set1_epi32(-128 * b_sum);
+}
+/// With a + 128 in place of a: the instruction takes unsigned bytes on one side.
+[[nodiscard]] inline words add_signed_products(words sum, words a, words b) noexcept {
+  return _mm512_dpbusd_epi32(sum, _mm512_xor_si512(a, splat_word(0x80808080U)), b);
+}
+
+[[nodiscard]] inline lanes as_lanes(words a) noexcept { return _mm512_castsi512_ps(a); }
+[[nodiscard]] inline words as_words(lanes a) noexcept { return _mm512_castps_si512(a); }
+inline void transpose(lanes (&a)[lane_count]) noexcept {
+  lanes quads[lane_count];  // quads[4k + c]: columns c, 4 + c, 8 + c and 12 + c of rows 4k..4k+3
+  DECANT_UNROLL
+  for (std::size_t k = 0; k < lane_count; k += 4) {
+    const lanes low01 = _mm512_unpacklo_ps(a[k], a[k + 1]);
+    const lanes high01 = _mm512_unpackhi_ps(a[k], a[k + 1]);
+    const lanes low23 = _mm512_unpacklo_ps(a[k + 2], a[k + 3]);
+    const lanes high23 = _mm512_unpackhi_ps(a[k + 2], a[k + 3]);
+    quads[k] = _mm512_shuffle_ps(low01, low23, 0x44);
+    quads[k + 1] = _mm512_shuffle_ps(low01, low23, 0xEE);
+    quads[k + 2] = _mm512_shuffle_ps(high01, high23, 0x44);
+    quads[k + 3] = _mm512_shuffle_ps(high01, high23, 0xEE);
+  }
+  DECANT_UNROLL
+  for (std::size_t c = 0; c < 4; ++c) {
+    const lanes upper_rows_low = _mm512_shuffle_f32x4(quads[c], quads[4 + c], 0x44);
+    const lanes upper_rows_high = _mm512_shuffle_f32x4(quads[c], quads[4 + c], 0xEE);
+    const lanes lower_rows_low = _mm512_shuffle_f32x4(quads[8 + c], quads[12 + c], 0x44);
+    const lanes lower_rows_high = _mm512_shuffle_f32x4(quads[8 + c], quads[12 + c], 0xEE);
+    a[c] = _mm512_shuffle_f32x4(upper_rows_low, lower_rows_low, 0x88);
+    a[4 + c] = _mm512_shuffle_f32x4(upper_rows_low, lower_rows_low, 0xDD);
+    a[8 + c] = _mm512_shuffle_f32x4(upper_rows_high, lower_rows_high, 0x88);
+    a[12 + c] = _mm512_shuffle_f32x4(upper_rows_high, lower_rows_high, 0xDD);
+  }
+}
 
 }  // namespace decant::inline DECANT_ABI::cpu::avx512
 DECANT_AVX512_END

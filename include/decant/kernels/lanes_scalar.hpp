@@ -147,9 +147,41 @@ template <class Operation>
 [[nodiscard]] inline words unite(const words& a, const words& b) noexcept {
   return each_word([&](std::size_t i) { return a.v[i] | b.v[i]; });
 }
-/// The values of words below 2^31.
+/// The values of words as signed integers.
 [[nodiscard]] inline lanes to_floats(const words& a) noexcept {
-  return each([&](std::size_t i) { return static_cast<float>(a.v[i]); });
+  return each([&](std::size_t i) { return static_cast<float>(static_cast<std::int32_t>(a.v[i])); });
+}
+/// The word in every lane.
+[[nodiscard]] inline words splat_word(std::uint32_t a) noexcept {
+  return each_word([a](std::size_t) { return a; });
+}
+/// Where a chain of `add_signed_products` starts that ends at the dot product, for codes of b that sum up to `b_sum`.
+[[nodiscard]] inline words signed_products_start(std::int32_t b_sum) noexcept {
+  static_cast<void>(b_sum);
+  return splat_word(0);
+}
+/// sum + the four products of signed bytes of a and b, exactly. Bytes of b are at least -127.
+[[nodiscard]] inline words add_signed_products(const words& sum, const words& a, const words& b) noexcept {
+  return each_word([&](std::size_t i) {
+    std::int32_t total = static_cast<std::int32_t>(sum.v[i]);
+    for (int shift = 0; shift < 32; shift += 8) {
+      total += static_cast<std::int8_t>(a.v[i] >> shift & 0xFFU) * static_cast<std::int8_t>(b.v[i] >> shift & 0xFFU);
+    }
+    return static_cast<std::uint32_t>(total);
+  });
+}
+
+[[nodiscard]] inline lanes as_lanes(const words& a) noexcept { return std::bit_cast<lanes>(a); }
+[[nodiscard]] inline words as_words(const lanes& a) noexcept { return std::bit_cast<words>(a); }
+/// Exchanges rows and columns of a square.
+inline void transpose(lanes (&a)[lane_count]) noexcept {
+  for (std::size_t i = 0; i < lane_count; ++i) {
+    for (std::size_t j = 0; j < i; ++j) {
+      const float held = a[i].v[j];
+      a[i].v[j] = a[j].v[i];
+      a[j].v[i] = held;
+    }
+  }
 }
 
 /// Quantises 32 floats to codes in [-127, 127] (ties to even) with x ~ scale * code. A block that holds NaN or infinity

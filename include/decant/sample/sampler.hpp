@@ -200,7 +200,7 @@ class sampler_chain {
   template <class Real>
   [[nodiscard]] error_code law(std::span<const Real> row, const state_type& state, candidates<Real>& scratch,
                                distribution<Real>& out) const {
-    const error_code loaded = scratch.load(row);
+    const error_code loaded = scratch.view(row);
     if (loaded != error_code::none) return loaded;
     apply(scratch, state, std::index_sequence_for<Steps...>{});
     return scratch.write_law(out);
@@ -212,7 +212,7 @@ class sampler_chain {
   template <class Real>
   [[nodiscard]] double observe(std::span<const Real> row, const state_type& state, candidates<Real>& scratch,
                                token t) const requires has_learner {
-    if (scratch.load(row) != error_code::none) return std::numeric_limits<double>::quiet_NaN();
+    if (scratch.view(row) != error_code::none) return std::numeric_limits<double>::quiet_NaN();
     apply(scratch, state, std::make_index_sequence<learner>{});
     return std::get<learner>(steps_).observe(scratch, std::get<learner>(state), t);
   }

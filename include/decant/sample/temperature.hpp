@@ -16,7 +16,8 @@
 
 namespace decant::inline DECANT_ABI {
 
-/// Divides the logits by `value`; `value` <= 0 keeps the argmax. O(candidates).
+/// Divides the logits by `value`; `value` <= 0 keeps the argmax. O(candidates); no pass over a dense set, which only
+/// remembers it.
 struct temperature {
   float value = 1.0f;
 
@@ -32,9 +33,11 @@ struct temperature {
     } else if (value != 1.0f) {
       const auto divisor = static_cast<Real>(value);
       const Real top = set.best().logit;
-      const bool overflows = std::isfinite(top) && !std::isfinite(top / divisor);
-      const Real origin = overflows ? top : Real(0);
-      set.map_increasing([=](Real logit) { return (logit - origin) / divisor; });
+      if (std::isfinite(top) && !std::isfinite(top / divisor)) {
+        set.map_increasing([=](Real logit) { return (logit - top) / divisor; });
+      } else {
+        set.divide_by(divisor);
+      }
     }
   }
 
