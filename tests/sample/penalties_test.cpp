@@ -175,3 +175,47 @@ TEST_CASE("penalties explain what is out of range") {
   CHECK(penalties{1.0f, nan}.check().code() == decant::error_code::invalid_argument);
   CHECK(penalties{1.0f, 0.0f, nan}.check().code() == decant::error_code::invalid_argument);
 }
+
+TEMPLATE_TEST_CASE("normalised penalties act on log-probabilities and do not depend on the origin", "", float, double) {
+  random_source random(75);
+  for (int round = 0; round < 60; ++round) {
+    const auto row = random.logits<TestType>(random.between(2, 100));
+    const penalties rule{static_cast<float>(random.uniform(0.5, 2)), 0.3f, 0.2f, -1, true};
+    const tokens history = random_tokens(random, random.below(20), row.size());
+    std::vector<TestType> scores = row;
+    const auto plain = probabilities(make_sampler(), row);
+    for (std::size_t i = 0; i < row.size(); ++i) scores[i] = static_cast<TestType>(std::log(plain[i]));
+    const auto expected = probabilities(make_sampler(), slow_penalised(scores, rule, history));
+    const auto found = probabilities(make_sampler(rule), row, history);
+    CHECK(decant_test::largest_difference(found, expected) < 1e-5);
+    auto shifted = row;
+    for (TestType& logit : shifted) logit += TestType(3);
+    CHECK(decant_test::largest_difference(probabilities(make_sampler(rule), shifted, history), found) < 1e-5);
+  }
+}
+
+TEST_CASE("penalties count from where they are told: the output alone beside the whole text") {
+  const std::vector<double> row{1, 1, 1};
+  const auto both = make_sampler(penalties{2.0f, 0.0f, 0.0f, -1}, penalties{1.0f, 0.5f, 0.25f, -1, false, 2});
+  const auto law = probabilities(both, row, tokens{0, 1, 1, 1});
+  CHECK(decant_test::near(std::log(law[0] / law[2]), -0.5, 1e-9));         // repetition alone: in the prompt
+  CHECK(decant_test::near(std::log(law[1] / law[2]), -0.5 - 1.25, 1e-9));  // twice in the output
+  const token_window skipping(3, 2);
+  token_window window = skipping;
+  CHECK_FALSE(skipping == token_window(3, 1));
+  for (const token id : tokens{5, 5, 7, 8, 9, 9}) window.push(id);
+  CHECK(window == window_over({8, 9, 9}, 3));
+}
+
+TEST_CASE("a copy of a penalty's state keeps the counts, not the tokens alone") {
+  // An engine's clone lost them: it penalised too little, and counts became negative as tokens left the window.
+  const auto sampler = make_sampler(penalties{1.0f, 1.0f, 0.0f, 3});
+  auto state = decant_test::state_after(sampler, tokens{0, 0, 1});
+  auto copy = state;
+  for (const token id : tokens{2, 2}) {
+    sampler.advance(state, id);
+    sampler.advance(copy, id);
+  }
+  CHECK(copy == state);
+  CHECK(counts_of(std::get<0>(copy)) == std::map<token, int>{{1, 1}, {2, 2}});
+}

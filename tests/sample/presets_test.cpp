@@ -84,12 +84,18 @@ TEMPLATE_TEST_CASE("presets equal their slow versions", "", float, double) {
 
 TEST_CASE("presets hold the defaults of their engines") {
   const auto llama = llama_cpp_order();
-  CHECK(llama.get<decant::temperature>() == decant::temperature{0.8f});
+  CHECK(llama.get<decant::dynamic_temperature>() == decant::dynamic_temperature{0.8f, 0.0f, 1.0f});
   CHECK(llama.get<decant::top_k>() == decant::top_k{40});
   CHECK(llama.get<decant::top_p>() == decant::top_p{0.95f});
   CHECK(llama.get<decant::min_p>() == decant::min_p{0.05f});
   CHECK(llama.get<decant::penalties>() == decant::penalties{1.0f, 0.0f, 0.0f, 64});
-  CHECK(hf_order().get<decant::top_k>() == decant::top_k{50});
+  CHECK(llama.get<decant::dry>() == decant::dry{0.0f, 1.75f, 2, 64});
+  CHECK(llama.get<decant::xtc>() == decant::xtc{0.0f, 0.1f});
+  CHECK(llama.get<decant::top_n_sigma>() == decant::top_n_sigma{-1.0f});
+  CHECK_FALSE(llama.learns());
+  CHECK(decant::llama_cpp_mirostat_1().get<decant::mirostat_v1>() == decant::mirostat_v1{5.0f, 0.1f, 100});
+  CHECK(decant::llama_cpp_mirostat_2().get<decant::mirostat_v2>() == decant::mirostat_v2{5.0f, 0.1f});
+  CHECK(hf_order().get<decant::top_k>() == decant::top_k{50, 1, true});
   const std::vector<float> row{0.5f, -1, 2};
   CHECK(probabilities(vllm_order(), row) == probabilities(decant::make_sampler(), row));
   CHECK(llama.check().has_value());
@@ -110,7 +116,7 @@ TEST_CASE("presets pass penalties and bias on") {
       llama_cpp_order({.temperature = 1.0f, .penalty_repeat = 2.0f, .logit_bias = {{1, 1.0f}}}), row, history);
   CHECK(llama[0] < llama[2]);
   CHECK(llama[2] < llama[1]);
-  const auto hf = probabilities(hf_order({.repetition_penalty = 2.0f, .sequence_bias = {{1, 1.0f}}}), row, history);
+  const auto hf = probabilities(hf_order({.repetition_penalty = 2.0f, .sequence_bias = {{{1}, 1.0f}}}), row, history);
   CHECK(largest_difference(hf, llama) < 1e-6);
   const auto vllm = probabilities(vllm_order({.presence_penalty = 1.0f, .logit_bias = {{1, 1.0f}}}), row, history);
   CHECK(largest_difference(vllm, llama) < 1e-6);

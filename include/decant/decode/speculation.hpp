@@ -21,6 +21,7 @@
 #include <decant/decode/stop_rules.hpp>
 #include <decant/decode/trace.hpp>
 #include <decant/draft/drafter.hpp>
+#include <decant/sample/log_probabilities.hpp>
 #include <decant/sample/node_laws.hpp>
 #include <decant/tree/layout.hpp>
 
@@ -33,6 +34,8 @@ struct decode_options {
   std::size_t max_tokens = static_cast<std::size_t>(-1);  ///< most tokens to emit after a prompt
   draft_limits limits{8, 8};                              ///< most nodes, and longest path, of a draft
   bool log_probabilities = false;                         ///< report log-probabilities of emitted tokens
+  std::size_t alternatives = 0;                           ///< report so many best tokens beside each emitted one
+  bool raw_log_probabilities = false;                     ///< both of the soft-max of the row, before any sampler step
   std::vector<token> end_of_sequence{};                   ///< any of these ends the sequence
   stop_strings stops{};                                   ///< needs `bytes`
   token_bytes bytes{};                                    ///< the detokeniser, for stop strings
@@ -62,14 +65,25 @@ struct draft_plan {
 
 /// What a step did. Spans are valid until the next call of the machine.
 struct decode_step {
-  token_span tokens;                            ///< emitted tokens, at least one
-  node_span kept;                               ///< kept path, root included: the KV entries to keep, in order
-  finish_reason finish = finish_reason::none;   ///< set when the sequence ends with this step
-  std::span<const double> log_probabilities{};  ///< of each emitted token under the processed target law, if asked for
+  token_span tokens;                                   ///< emitted tokens, at least one
+  node_span kept;                                      ///< kept path, root included: the KV entries to keep, in order
+  finish_reason finish = finish_reason::none;          ///< set when the sequence ends with this step
+  std::span<const double> log_probabilities{};         ///< of each emitted token under the target law, if asked for
   last_token_kind last_kind = last_token_kind::bonus;  ///< of the verifier's last token, which a stop may have cut off
   node_span relaxed{};                                 ///< accepted nodes that an exact verifier might have refused
   std::size_t dropped_bytes = 0;    ///< bytes at the end of the text that belong to a stop string or follow it
   std::size_t held_back_bytes = 0;  ///< bytes at the end of the text that may still become part of a stop string
+  std::span<const token_log_probability> alternatives{};  ///< as many places for each emitted token as were asked for
+
+  /// The best tokens in the place of emitted token `i`, best first, ties by lower id: as many as were asked for, or all
+  /// that had a chance. Whether the emitted one is among them is up to chance.
+  [[nodiscard]] std::span<const token_log_probability> alternatives_of(std::size_t i) const noexcept {
+    const std::size_t places = alternatives.size() / tokens.size();
+    const auto all = alternatives.subspan(i * places, places);
+    std::size_t count = 0;
+    while (count < places && all[count].id != no_token) ++count;
+    return all.first(count);
+  }
 };
 
 /// The machine. `Rows` of absorb must have scalar `Real`, the scalar of the draft rows.
@@ -235,9 +249,7 @@ class speculation {
     const error_code status = verifier_.verify(draft_, laws, chance_, root_position, verify_work_, verdict_);
     if (status != error_code::none) return status;
     collect_emitted();
-    if (options_.log_probabilities) {
-      if (const error_code code = collect_log_probabilities(laws); code != error_code::none) return code;
-    }
+    if (const error_code code = collect_log_probabilities(laws, rows); code != error_code::none) return code;
     if (const error_code code = collect_observed(laws); code != error_code::none) return code;
     next_state_ = laws.state(verdict_.path[emitted_.size() - 1]);
     advance_observed<Real>(sampler_, next_state_, emitted_.back(),
@@ -269,7 +281,8 @@ class speculation {
                        verdict_.kind,
                        emitted_part(verdict_.relaxed),
                        stop_.dropped_bytes,
-                       stop_.held_back_bytes};
+                       stop_.held_back_bytes,
+                       alternatives_};
   }
 
   /// Ends the sequence from outside; what was emitted stays. A pending plan is dropped.
@@ -479,14 +492,35 @@ class speculation {
     return laws.learning_status();
   }
 
-  template <class Laws>
-  [[nodiscard]] error_code collect_log_probabilities(Laws& laws) {
+  /// Log-probabilities of the emitted tokens and of the best in their places, as far as they are asked for.
+  template <class Laws, class Rows>
+  [[nodiscard]] error_code collect_log_probabilities(Laws& laws, Rows& rows) {
+    const std::size_t places = options_.alternatives;
     log_probabilities_.clear();
+    alternatives_.assign(places * emitted_.size(), {});
+    if (!options_.log_probabilities && places == 0) return error_code::none;
     for (std::size_t i = 0; i < emitted_.size(); ++i) {
-      const distribution<Real>* law = laws.law(verdict_.path[i]);
-      if (law == nullptr) return laws.status();
-      log_probabilities_.push_back(std::log(law->view().probability(emitted_[i])));
+      const auto best = std::span(alternatives_).subspan(i * places, places);
+      const error_code code = options_.raw_log_probabilities ? report_of(rows.row(verdict_.path[i]), emitted_[i], best)
+                                                             : report_of(laws, verdict_.path[i], emitted_[i], best);
+      if (code != error_code::none) return code;
     }
+    return error_code::none;
+  }
+  template <class Laws>
+  [[nodiscard]] error_code report_of(Laws& laws, node_id n, token t, std::span<token_log_probability> best) {
+    const distribution<Real>* law = laws.law(n);
+    if (law == nullptr) return laws.status();
+    if (options_.log_probabilities) log_probabilities_.push_back(std::log(law->view().probability(t)));
+    (void)best_log_probabilities(law->view(), best);
+    return error_code::none;
+  }
+  [[nodiscard]] error_code report_of(std::span<const Real> row, token t, std::span<token_log_probability> best) {
+    if (row.size() != options_.vocab_size) {
+      return row.empty() ? error_code::row_unavailable : error_code::row_wrong_size;
+    }
+    if (options_.log_probabilities) log_probabilities_.push_back(raw_log_probability(row, t));
+    (void)best_raw_log_probabilities(row, best);
     return error_code::none;
   }
 
@@ -518,6 +552,7 @@ class speculation {
   std::size_t unobserved_ = 0;
   std::vector<token> emitted_;
   std::vector<double> log_probabilities_;
+  std::vector<token_log_probability> alternatives_;
   stop_verdict stop_;
   decode_statistics statistics_;
 };

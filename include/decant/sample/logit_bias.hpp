@@ -2,7 +2,7 @@
 //
 // Logit bias. Rule: the bias of a token is added to its logit; -infinity bans the token.
 // Parameters: any finite bias or -infinity per token id; ids that the vocabulary lacks have no effect, several entries
-// of one id add up.
+// of one id add up. banned_tokens.hpp and sequence_bias.hpp have shorter forms of a ban.
 // Edge cases: banning every token makes the law `row_empty`. A token that a truncation has already dropped stays
 // dropped, so the step belongs first.
 // Engine differences: llama.cpp and vLLM apply it before everything else; vLLM ignored it while speculating (issue
@@ -26,6 +26,8 @@ struct biased_token {
 /// Adds `entries` to the logits. O(entries) on a dense set.
 struct logit_bias {
   std::vector<biased_token> entries;
+
+  static constexpr step_traits traits{};
 
   [[nodiscard]] result<void> check() const {
     for (const biased_token& entry : entries) {

@@ -4,13 +4,14 @@
 // Rule: for every token that occurs c > 0 times in the window: logit <- logit * r if logit <= 0, else logit / r; then
 // logit <- logit - c * frequency - presence.
 // Parameters: repetition r > 0 (1 is off, above 1 discourages); frequency and presence any finite number (0 is off,
-// negative encourages); last_n: length of the window, 0 is off, negative is the whole sequence.
-// Edge cases: the sign rule makes r depend on the origin of the logits: adding a constant to a row changes the law.
-// That is how every engine does it. Banned tokens stay banned.
-// Which tokens count: those the state was advanced over, so the caller decides whether the prompt is among them.
+// negative encourages); last_n: length of the window, 0 is off, negative is the whole sequence; normalize: r acts on
+// log-probabilities instead of logits; count_from: position of the first token that counts, the length of the prompt to
+// count the output alone.
+// Edge cases: the sign rule makes r depend on the origin of the logits: adding a constant to a row changes the law,
+// unless `normalize` is set. That is how every engine does it. Banned tokens stay banned.
 // Engine differences: llama.cpp has one window (64) for all three, prompt included where the caller accepts it;
 // Hugging Face has repetition only, over prompt and output, without a window; vLLM has no window either, and counts
-// prompt and output for repetition but the output alone for frequency and presence.
+// prompt and output for repetition but the output alone for frequency and presence: two of these steps in a row.
 // Under speculation the state follows each path of the tree, so a drafted token is penalised by the drafted tokens
 // before it (vLLM pull request 19482).
 // Sources: Keskar et al. 2019 (CTRL), arXiv 1909.05858; llama.cpp, vLLM.
@@ -34,8 +35,9 @@ class token_window {
   };
 
   token_window() = default;
-  /// `length` tokens; 0 holds none, a negative length holds the whole sequence.
-  explicit token_window(std::int32_t length) : length_(length) {
+  /// `length` tokens; 0 holds none, a negative length holds the whole sequence. The first `skipped` tokens of the text
+  /// do not take part.
+  explicit token_window(std::int32_t length, std::size_t skipped = 0) : length_(length), skipped_(skipped) {
     counts_.reserve(length < 0 ? unbounded_reserve : index(length));
     if (length > 0) ring_.reserve(index(length));
   }
@@ -48,12 +50,17 @@ class token_window {
     copy_with_capacity(other.counts_, counts_);
     length_ = other.length_;
     oldest_ = other.oldest_;
+    skipped_ = other.skipped_;
     return *this;
   }
   ~token_window() = default;
 
   /// Adds a token; the oldest leaves a full window. O(log distinct) and a move of at most `distinct` counts.
   void push(token id) {
+    if (skipped_ > 0) {
+      --skipped_;
+      return;
+    }
     if (length_ == 0) return;
     if (length_ > 0) replace_oldest(id);
     const auto place = find(id);
@@ -69,7 +76,8 @@ class token_window {
 
   /// Same tokens in the same order (as far as the future can tell them apart).
   friend bool operator==(const token_window& a, const token_window& b) {
-    if (a.length_ != b.length_ || a.counts_ != b.counts_ || a.ring_.size() != b.ring_.size()) return false;
+    if (a.length_ != b.length_ || a.skipped_ != b.skipped_) return false;
+    if (a.counts_ != b.counts_ || a.ring_.size() != b.ring_.size()) return false;
     for (std::size_t i = 0; i < a.ring_.size(); ++i) {
       if (a.from_oldest(i) != b.from_oldest(i)) return false;
     }
@@ -107,16 +115,21 @@ class token_window {
   std::vector<token> ring_;  ///< the window's tokens; none when it is unbounded, for nothing ever leaves it
   std::vector<token_count> counts_;
   std::int32_t length_ = 0;
-  std::size_t oldest_ = 0;  ///< index of the oldest token in the ring
+  std::size_t oldest_ = 0;   ///< index of the oldest token in the ring
+  std::size_t skipped_ = 0;  ///< tokens still to come that do not take part
 };
 
-/// Discourages tokens that occur among the last `last_n`. O(distinct tokens in the window) on a dense set.
+/// Discourages tokens that occur among the last `last_n`. O(distinct tokens in the window) on a dense set; with
+/// `normalize` one pass with an exponential per candidate more.
 struct penalties {
   float repetition = 1.0f;
   float frequency = 0.0f;
   float presence = 0.0f;
   std::int32_t last_n = 64;
+  bool normalize = false;
+  std::size_t count_from = 0;
 
+  static constexpr step_traits traits{.shift_invariant = false};
   using state_type = token_window;
 
   [[nodiscard]] result<void> check() const {
@@ -132,11 +145,14 @@ struct penalties {
     return last_n == 0 || (repetition == 1.0f && frequency == 0.0f && presence == 0.0f);
   }
 
-  [[nodiscard]] token_window initial_state() const { return token_window(off() ? 0 : last_n); }
+  [[nodiscard]] token_window initial_state() const {
+    return off() ? token_window(0) : token_window(last_n, count_from);
+  }
   void advance(token_window& state, token t) const { state.push(t); }
 
   template <class Real>
   void apply(candidates<Real>& set, const token_window& state) const {
+    if (normalize && !state.counts().empty()) make_log_probabilities(set);
     const auto factor = static_cast<Real>(repetition);
     for (const token_window::token_count& seen : state.counts()) {
       const auto charge = static_cast<Real>(seen.count) * static_cast<Real>(frequency) + static_cast<Real>(presence);
@@ -145,6 +161,14 @@ struct penalties {
   }
 
   friend constexpr bool operator==(const penalties&, const penalties&) = default;
+
+ private:
+  template <class Real>
+  static void make_log_probabilities(candidates<Real>& set) {
+    const soft_max_sums sums = set.soft_max();
+    const auto origin = static_cast<Real>(sums.top + std::log(sums.mass));
+    set.map_increasing([origin](Real logit) { return logit - origin; });
+  }
 };
 
 static_assert(SamplerStep<penalties, float> && SamplerStep<penalties, double>);
