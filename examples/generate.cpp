@@ -43,7 +43,8 @@ class console_hooks : public silent_hooks {
     generated_ += step.tokens.size();
     if (!text_is_seen_) generation_(generated_, most_tokens_);
     for (std::size_t i = 0; i < step.log_probabilities.size(); ++i) {
-      scores_.push_back({step.tokens[i], step.log_probabilities[i]});
+      const auto best = step.alternatives_of(i);
+      scores_.push_back({step.tokens[i], step.log_probabilities[i], {best.begin(), best.end()}});
     }
   }
   void on_prefill(std::size_t done, std::size_t total) { prompt_(done, total); }
@@ -108,8 +109,9 @@ outcome run_plainly(options chosen, const decoder_parts& parts, decant::token_sp
 }
 
 /// Loads what drafts, refuses parts that do not fit together, and only then measures.
-decoder_parts prepare(const options& chosen, loaded_model& target, std::optional<loaded_model>& draft) {
-  decoder_parts parts{target, nullptr, {}, {}, rows_for_judge(target)};
+decoder_parts prepare(const options& chosen, loaded_model& target, std::optional<loaded_model>& draft,
+                      std::size_t prompt_length) {
+  decoder_parts parts{target, nullptr, {}, {}, rows_for_judge(target), prompt_length};
   if (const std::string path = chosen.draft_model(); !path.empty()) {
     draft.emplace(load_model(path, chosen.threads, 0));
     check_same_vocabulary(target, *draft);
@@ -133,7 +135,7 @@ int run_program(const options& chosen) {
   const owned_file trace = chosen.trace ? open_file(*chosen.trace, "wb") : nullptr;
   const owned_file json = chosen.json ? open_file(*chosen.json, "wb") : nullptr;
   std::optional<loaded_model> draft;
-  const decoder_parts parts = prepare(chosen, target, draft);
+  const decoder_parts parts = prepare(chosen, target, draft, prompt.size());
   std::signal(SIGINT, on_interrupt);
   comparison both{{}, {}, is_drafter_invariant(chosen)};
   both.drafted =

@@ -4,6 +4,7 @@
 #ifndef DECANT_EXAMPLES_GENERATE_DECODER_HPP
 #define DECANT_EXAMPLES_GENERATE_DECODER_HPP
 
+#include "generate_samplers.hpp"
 #include "generate_trees.hpp"
 #include "generate_verifiers.hpp"
 
@@ -15,10 +16,6 @@
 #include <decant/draft/no_drafter.hpp>
 #include <decant/draft/prompt_lookup.hpp>
 #include <decant/draft/reflecting_drafter.hpp>
-#include <decant/sample/min_p.hpp>
-#include <decant/sample/temperature.hpp>
-#include <decant/sample/top_k.hpp>
-#include <decant/sample/top_p.hpp>
 
 #include <algorithm>
 #include <cstdint>
@@ -28,8 +25,7 @@
 
 namespace generate_program {
 
-using target_sampler =
-    decltype(decant::make_sampler(decant::top_k{}, decant::top_p{}, decant::min_p{}, decant::temperature{}));
+using target_sampler = decant::any_sampler<>;
 template <class Trace>
 using machine = decant::speculation<decant::any_drafter<>, decant::any_verifier<>, target_sampler,
                                     decant::philox_chance, float, Trace>;
@@ -41,6 +37,7 @@ struct decoder_parts {
   std::optional<decant::pass_costs> target_costs;  ///< when drafts are paced
   std::optional<decant::pass_costs> draft_costs;
   judged_rows rows_to_judge{};
+  std::size_t prompt_length = 0;
 
   /// Time of a draft pass in plain target passes.
   [[nodiscard]] double draft_pass() const { return draft_costs->plain_seconds / target_costs->plain_seconds; }
@@ -48,25 +45,20 @@ struct decoder_parts {
 
 // --- Samplers ---
 
-inline target_sampler make_sampler(const options& chosen, float temperature) {
-  const auto sampler = decant::make_sampler(decant::top_k{chosen.top_k}, decant::top_p{chosen.top_p},
-                                            decant::min_p{chosen.min_p}, decant::temperature{temperature});
-  sampler.check().value_or_throw();
-  return sampler;
-}
-
-inline target_sampler make_target_sampler(const options& chosen) {
+inline target_sampler make_target_sampler(const options& chosen, const decoder_parts& parts) {
   // A law that is not drawn from at temperature 0 stays whole if its probabilities are asked for.
   const law_at_zero seen = facts_of(chosen).law;
   const bool is_whole = seen == law_at_zero::whole || (seen == law_at_zero::either && chosen.logprobs);
-  return make_sampler(chosen, is_whole && !(chosen.temperature > 0) ? 1.0f : chosen.temperature);
+  return make_sampler(chosen, is_whole && !(chosen.temperature > 0) ? 1.0f : chosen.temperature,
+                      {parts.target, parts.prompt_length});
 }
 
 /// Drawn drafts come from the target's settings. Elsewhere a draft law only ranks tokens: at temperature 0 it
 /// stays whole, so that there are second choices and a measure of how sure the first one is.
-inline target_sampler make_draft_sampler(const options& chosen) {
+inline target_sampler make_draft_sampler(const options& chosen, const decoder_parts& parts) {
   const bool ranks = drafting_for(chosen) == drafting::chosen;
-  return make_sampler(chosen, ranks && !(chosen.temperature > 0) ? 1.0f : chosen.temperature);
+  return make_sampler(chosen, ranks && !(chosen.temperature > 0) ? 1.0f : chosen.temperature,
+                      {parts.target, parts.prompt_length});
 }
 
 // --- Drafters ---
@@ -82,8 +74,8 @@ inline decant::any_drafter<> make_plain_drafter(const options& chosen, const dec
   if (chosen.draft == "none") return decant::no_drafter();
   if (chosen.draft == "lookup") return paced_if_measured(decant::prompt_lookup<>(), parts, 0);
   using drafter = decant::model_drafter<decant::reference_model&, decant::any_builder<>, target_sampler>;
-  return paced_if_measured(drafter(parts.draft->network, make_builder(chosen), make_draft_sampler(chosen)), parts,
-                           parts.draft_costs ? parts.draft_pass() : 0);
+  return paced_if_measured(drafter(parts.draft->network, make_builder(chosen), make_draft_sampler(chosen, parts)),
+                           parts, parts.draft_costs ? parts.draft_pass() : 0);
 }
 
 /// What the model reads between the two looks at a draft.
@@ -116,6 +108,7 @@ inline decant::decode_options make_decode_options(const options& chosen, const l
     made.limits.nodes += length + static_cast<std::int32_t>(again.prompt.size()) + again.repeated_tokens;
   }
   made.log_probabilities = chosen.logprobs;
+  made.alternatives = chosen.alternatives;
   const decant::token_span ends = model.words.words().end_of_generation();
   made.end_of_sequence.assign(ends.begin(), ends.end());
   for (const std::string& stop : chosen.stops) {
@@ -131,9 +124,10 @@ inline void check_parts(const options& chosen, const decoder_parts& parts) {
   if (chosen.tree && parts.draft == nullptr) {
     throw refusal("--tree shapes what a draft model drafts: it needs --draft model:FILE");
   }
+  check_sampler(chosen);
   check_verifier(chosen);
   check_tree(chosen);
-  (void)make_target_sampler(chosen);
+  (void)make_target_sampler(chosen, parts);
   (void)make_decode_options(chosen, parts.target);
   const decant::pairing_verdict found =
       decant::pairing_of(make_drafter(chosen, parts), make_verifier(chosen, parts.target, parts.rows_to_judge));
@@ -147,7 +141,7 @@ template <class Trace>
 machine<Trace> make_machine(const options& chosen, const decoder_parts& parts, Trace trace) {
   return {make_drafter(chosen, parts),
           make_verifier(chosen, parts.target, parts.rows_to_judge),
-          make_target_sampler(chosen),
+          make_target_sampler(chosen, parts),
           decant::philox_chance{chosen.seed},
           make_decode_options(chosen, parts.target),
           std::move(trace)};

@@ -24,6 +24,29 @@
 
 namespace generate_program {
 
+/// What only some orders of sampling have; unset: off.
+struct sampler_options {
+  std::string order = "llama.cpp";
+  std::optional<float> typical;
+  std::optional<float> top_n_sigma;
+  std::optional<float> xtc;
+  float xtc_threshold = 0.1f;
+  std::optional<float> epsilon;
+  std::optional<float> eta;
+  std::optional<float> temperature_range;
+  std::optional<float> repeat_penalty;
+  std::optional<float> frequency_penalty;
+  std::optional<float> presence_penalty;
+  std::optional<std::int32_t> penalty_window;
+  std::optional<float> dry;
+  std::optional<std::int32_t> no_repeat_ngram;
+  std::optional<std::size_t> min_tokens;
+  std::int32_t mirostat = 0;
+  float mirostat_tau = 5.0f;
+  float mirostat_eta = 0.1f;
+  std::optional<float> adaptive_p;
+};
+
 struct options {
   std::string model;
   std::optional<std::string> prompt;  ///< neither prompt nor file: standard input
@@ -49,11 +72,13 @@ struct options {
   std::int32_t top_k = 0;
   float top_p = 1.0f;
   float min_p = 0.0f;
+  sampler_options sampler;
   std::uint64_t seed = 0;
   std::size_t threads = std::clamp<std::size_t>(std::thread::hardware_concurrency(), 1, 8);
   std::size_t context = 0;
   std::vector<std::string> stops;
   bool logprobs = false;
+  std::size_t alternatives = 0;  ///< best tokens to show beside each emitted one
   bool stats = false;
   std::optional<std::string> trace;
   std::optional<std::string> json;
@@ -165,6 +190,72 @@ inline void declare_relaxations(CLI::App& app, options& chosen) {
       ->type_name("TEXT");
 }
 
+/// Declares the settings of the sampler beyond temperature, top-k, top-p and min-p.
+inline void declare_sampler(CLI::App& app, sampler_options& chosen) {
+  app.add_option("--sampler-order", chosen.order,
+                 "Whose order and definitions the sampler has: llama.cpp (temperature last), hf or vllm (temperature "
+                 "before the truncations)")
+      ->check(CLI::IsMember({"llama.cpp", "hf", "vllm"}))
+      ->type_name("NAME")
+      ->capture_default_str();
+  app.add_option("--typical", chosen.typical, "Keep the most typical tokens that make up this share")
+      ->check(number(0, 1))
+      ->type_name("SHARE");
+  app.add_option("--top-n-sigma", chosen.top_n_sigma, "Keep logits within this many deviations of the best one")
+      ->check(number(0, 1000))
+      ->type_name("N");
+  auto* xtc = app.add_option("--xtc", chosen.xtc, "Leave out all likely tokens but the least likely one, this often")
+                  ->check(number(0, 1))
+                  ->type_name("SHARE");
+  app.add_option("--xtc-threshold", chosen.xtc_threshold, "Of --xtc: the probability that makes a token likely")
+      ->check(number(0, 1))
+      ->capture_default_str()
+      ->needs(xtc);
+  app.add_option("--epsilon", chosen.epsilon, "Keep tokens of at least this probability")
+      ->check(number(0, 1))
+      ->type_name("P");
+  app.add_option("--eta", chosen.eta, "The same, less strict where the model is unsure")
+      ->check(number(0, 1))
+      ->type_name("P");
+  app.add_option("--dynamic-temperature", chosen.temperature_range,
+                 "Let the temperature vary by up to this much, with the model's entropy")
+      ->check(number(0, 100))
+      ->type_name("RANGE");
+  app.add_option("--repeat-penalty", chosen.repeat_penalty, "Divide the logits of tokens that occurred (above 1)")
+      ->check(number(1e-3, 1000))
+      ->type_name("R");
+  app.add_option("--frequency-penalty", chosen.frequency_penalty, "Subtract this for every time a token occurred")
+      ->check(number(-1000, 1000))
+      ->type_name("F");
+  app.add_option("--presence-penalty", chosen.presence_penalty, "Subtract this if a token occurred")
+      ->check(number(-1000, 1000))
+      ->type_name("P");
+  app.add_option("--penalty-window", chosen.penalty_window, "How many last tokens the penalties see (64)")
+      ->check(whole(0, most_tokens))
+      ->type_name("N");
+  app.add_option("--dry", chosen.dry, "Discourage tokens that would go on a repetition, by this multiplier")
+      ->check(number(0, 1000))
+      ->type_name("M");
+  app.add_option("--no-repeat-ngram", chosen.no_repeat_ngram, "Let no sequence of this many tokens occur twice")
+      ->check(whole(1, 1000))
+      ->type_name("N");
+  app.add_option("--min-tokens", chosen.min_tokens, "Do not end before this many tokens")
+      ->check(whole(0, most_tokens))
+      ->type_name("N");
+  app.add_option("--mirostat", chosen.mirostat, "Hold the surprise of the text at --mirostat-tau: version 1 or 2")
+      ->check(whole(1, 2))
+      ->type_name("VERSION");
+  app.add_option("--mirostat-tau", chosen.mirostat_tau, "Of --mirostat: bits of surprise aimed at")
+      ->check(number(1e-3, 100))
+      ->capture_default_str();
+  app.add_option("--mirostat-eta", chosen.mirostat_eta, "Of --mirostat: rate of learning")
+      ->check(number(0, 10))
+      ->capture_default_str();
+  app.add_option("--adaptive-p", chosen.adaptive_p, "Hold the probability of emitted tokens around this")
+      ->check(number(0, 1))
+      ->type_name("P");
+}
+
 /// Declares every option; `chosen` holds the defaults and receives the values.
 inline void declare(CLI::App& app, options& chosen) {
   app.add_option("--model", chosen.model, "GGUF file of a model of the llama architecture")
@@ -232,6 +323,7 @@ inline void declare(CLI::App& app, options& chosen) {
   app.add_option("--min-p", chosen.min_p, "Keep tokens of at least this share of the best one's probability")
       ->check(number(0, 1))
       ->capture_default_str();
+  declare_sampler(app, chosen.sampler);
   app.add_option("--seed", chosen.seed, "Equal seeds give equal texts")
       ->check(whole(0, std::numeric_limits<std::uint64_t>::max()))
       ->capture_default_str();
@@ -242,8 +334,12 @@ inline void declare(CLI::App& app, options& chosen) {
       ->check(whole(0, most_tokens))
       ->capture_default_str();
 
-  app.add_flag("--logprobs", chosen.logprobs,
-               "Show the log-probability of every token (at temperature 0: the model's own)");
+  auto* logprobs = app.add_flag("--logprobs", chosen.logprobs,
+                                "Show the log-probability of every token (at temperature 0: the model's own)");
+  app.add_option("--alternatives", chosen.alternatives, "Of --logprobs: show so many best tokens beside each")
+      ->check(whole(0, 100))
+      ->needs(logprobs)
+      ->capture_default_str();
   app.add_flag("--stats", chosen.stats, "Show time by phase and acceptance by source and depth");
   app.add_option("--trace", chosen.trace, "Write one JSON line per decoding step")->type_name("FILE");
   app.add_option("--json", chosen.json, "Write the figures as one JSON object")->type_name("FILE");

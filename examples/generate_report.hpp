@@ -142,6 +142,7 @@ inline void print_comparison(const options& chosen, const comparison& both) {
 struct scored_token {
   decant::token id;
   double log_probability;
+  std::vector<decant::token_log_probability> alternatives{};  ///< best first
 };
 
 /// Printable ASCII as it is, other bytes as \xNN.
@@ -154,11 +155,16 @@ inline std::string escaped(std::string_view text) {
   return shown;
 }
 
+inline void print_score(const char* name, double value, decant::token id, const decant::tokenizer& words) {
+  const std::string_view bytes = words.words().bytes(id);
+  const std::string_view text = bytes.empty() ? words.words().text(id) : bytes;
+  fmt::print(stderr, "{:10} {:9.4f} {:6} {}\n", name, value, id, escaped(text));
+}
+
 inline void print_scores(std::span<const scored_token> scores, const decant::tokenizer& words) {
   for (const scored_token& score : scores) {
-    const std::string_view bytes = words.words().bytes(score.id);
-    const std::string_view text = bytes.empty() ? words.words().text(score.id) : bytes;
-    fmt::print(stderr, "logprob    {:9.4f} {:6} {}\n", score.log_probability, score.id, escaped(text));
+    print_score("logprob", score.log_probability, score.id, words);
+    for (const auto& [id, value] : score.alternatives) print_score("    best", value, id, words);
   }
 }
 

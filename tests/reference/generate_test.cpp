@@ -140,6 +140,12 @@ TEST_CASE("generate: every wrong option or value is refused with one sentence th
       {{"--model", "m", "--top-k", "-1"}, "--top-k"},
       {{"--model", "m", "--top-p", "1.5"}, "--top-p: '1.5' is not a number from 0 to 1"},
       {{"--model", "m", "--min-p", "2"}, "--min-p"},
+      {{"--model", "m", "--sampler-order", "mine"}, "--sampler-order"},
+      {{"--model", "m", "--typical", "2"}, "--typical: '2' is not a number from 0 to 1"},
+      {{"--model", "m", "--repeat-penalty", "0"}, "--repeat-penalty"},
+      {{"--model", "m", "--mirostat", "3"}, "--mirostat: '3' is not a whole number from 1 to 2"},
+      {{"--model", "m", "--xtc-threshold", "0.2"}, "--xtc-threshold requires --xtc"},
+      {{"--model", "m", "--alternatives", "2"}, "--alternatives requires --logprobs"},
       {{"--model", "m", "--seed", "-1"}, "--seed"},
       {{"--model", "m", "--threads", "0"}, "--threads"},
       {{"--model", "m", "--context", "x"}, "--context"},
@@ -511,6 +517,30 @@ TEST_CASE("generate: settings, trees and verifiers that do not belong together a
           "how many tokens the builder draws below a node depends on those drawn before");
   refused({"--tree", "beam:2x2", "--temperature", "1", "--verifier", "block"}, "walks a chain");
   refused({"--tree", "paths:0,1", "--temperature", "1", "--verifier", "canonical"}, "use widths:");
+}
+
+TEST_CASE("generate: every order of sampling gives the text of plain decoding, and refuses what it lacks") {
+  const std::vector<std::vector<std::string>> samplers{
+      {"--typical", "0.9", "--top-n-sigma", "2", "--xtc", "0.5", "--dynamic-temperature", "0.3"},
+      {"--repeat-penalty", "1.2", "--frequency-penalty", "0.2", "--penalty-window", "16", "--dry", "0.8"},
+      {"--mirostat", "1"},
+      {"--mirostat", "2", "--mirostat-tau", "3"},
+      {"--adaptive-p", "0.5"},
+      {"--sampler-order", "hf", "--epsilon", "0.001", "--eta", "0.002", "--no-repeat-ngram", "3", "--min-tokens", "9"},
+      {"--sampler-order", "vllm", "--presence-penalty", "0.5", "--min-tokens", "9", "--min-p", "0.01"}};
+  for (std::vector<std::string> more : samplers) {
+    CAPTURE(more.front());
+    more.insert(more.end(), {"--temperature", "0.9", "--compare"});
+    const program_result got = run_tiny_pair(more);
+    CHECK(got.status == 0);
+    CHECK(contains(got.err, "the texts are identical"));
+  }
+  check_refused(run_tiny_pair({"--sampler-order", "hf", "--dry", "1"}), "--dry is no part of --sampler-order hf");
+  check_refused(run_tiny_pair({"--epsilon", "0.1"}), "--epsilon is no part of --sampler-order llama.cpp");
+
+  const program_result scored = run_tiny_pair({"--logprobs", "--alternatives", "2"});
+  CHECK(scored.status == 0);
+  CHECK(contains(scored.err, "    best"));
 }
 
 TEST_CASE("generate: figures as JSON") {
