@@ -118,6 +118,32 @@ inline integers dpbusd_epi32(integers sum, integers a, integers b) {
   return loadu_si512(sums);
 }
 
+inline integers xor_si512(integers a, integers b) {
+  return {_mm256_xor_si256(a.low, b.low), _mm256_xor_si256(a.high, b.high)};
+}
+inline floats unpacklo_ps(floats a, floats b) {
+  return {_mm256_unpacklo_ps(a.low, b.low), _mm256_unpacklo_ps(a.high, b.high)};
+}
+inline floats unpackhi_ps(floats a, floats b) {
+  return {_mm256_unpackhi_ps(a.low, b.low), _mm256_unpackhi_ps(a.high, b.high)};
+}
+/// VSHUFPS: of every four floats, two of a and two of b.
+inline floats shuffle_ps(floats a, floats b, unsigned choice) {
+  float left[16], right[16], out[16];
+  storeu_ps(left, a);
+  storeu_ps(right, b);
+  for (unsigned i = 0; i < 16; ++i) out[i] = (i % 4 < 2 ? left : right)[i / 4 * 4 + (choice >> 2 * (i % 4) & 3U)];
+  return loadu_ps(out);
+}
+/// VSHUFF32X4: two groups of four floats of a, then two of b.
+inline floats shuffle_f32x4(floats a, floats b, unsigned choice) {
+  float left[16], right[16], out[16];
+  storeu_ps(left, a);
+  storeu_ps(right, b);
+  for (unsigned i = 0; i < 16; ++i) out[i] = (i < 8 ? left : right)[(choice >> 2 * (i / 4) & 3U) * 4 + i % 4];
+  return loadu_ps(out);
+}
+
 }  // namespace emulated
 DECANT_AVX2_END
 
@@ -160,6 +186,13 @@ DECANT_AVX2_END
 #define _mm512_sll_epi32 emulated::sll_epi32
 #define _mm512_srl_epi32 emulated::srl_epi32
 #define _mm512_dpbusd_epi32 emulated::dpbusd_epi32
+#define _mm512_xor_si512 emulated::xor_si512
+#define _mm512_unpacklo_ps emulated::unpacklo_ps
+#define _mm512_unpackhi_ps emulated::unpackhi_ps
+#undef _mm512_shuffle_ps
+#define _mm512_shuffle_ps emulated::shuffle_ps
+#undef _mm512_shuffle_f32x4
+#define _mm512_shuffle_f32x4 emulated::shuffle_f32x4
 
 #endif
 #endif

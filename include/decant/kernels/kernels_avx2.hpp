@@ -5,6 +5,7 @@
 #ifndef DECANT_KERNELS_KERNELS_AVX2_HPP
 #define DECANT_KERNELS_KERNELS_AVX2_HPP
 
+#include <decant/kernels/attention_table.hpp>
 #include <decant/kernels/kernel_table.hpp>
 #include <decant/kernels/lanes_avx2.hpp>
 

@@ -4,6 +4,7 @@
 #ifndef DECANT_KERNELS_KERNELS_SCALAR_HPP
 #define DECANT_KERNELS_KERNELS_SCALAR_HPP
 
+#include <decant/kernels/attention_table.hpp>
 #include <decant/kernels/cpu_features.hpp>
 #include <decant/kernels/kernel_table.hpp>
 #include <decant/kernels/lanes_scalar.hpp>

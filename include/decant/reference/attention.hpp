@@ -5,6 +5,7 @@
 #define DECANT_REFERENCE_ATTENTION_HPP
 
 #include <decant/core/types.hpp>
+#include <decant/kernels/attention_chunk.hpp>
 #include <decant/reference/kv_cache.hpp>
 
 #include <algorithm>
@@ -71,130 +72,168 @@ struct pass_row {
 /// Scratch memory of one thread.
 class attention_scratch {
  public:
-  [[nodiscard]] result<void> allocate(std::size_t rows, std::size_t slots, std::size_t padded_size) {
-    stride = round_up(slots, cpu::key_block);
-    inverses.resize(rows);
-    queries.resize(rows);
-    if (auto r = scores.allocate(rows * stride); !r) return r;
-    return sums.allocate(rows * padded_size);
+  /// For tiles of at most `rows` rows of `group` query heads.
+  [[nodiscard]] result<void> allocate(std::size_t rows, std::size_t group, std::size_t padded_size) {
+    rows_.resize(rows);
+    queries_.resize(rows * group);
+    if (auto r = masses_.allocate(rows * group); !r) return r;
+    if (auto r = sums_.allocate(rows * group * padded_size); !r) return r;
+    return chunk_.allocate(rows * group, padded_size);
   }
 
-  std::size_t stride = 0;  ///< from row to row of `scores`
-  aligned_buffer<float> scores;
-  aligned_buffer<float> sums;
-  std::vector<float> inverses;
-  std::vector<const float*> queries;
+ private:
+  friend class attention;
+  std::vector<cpu::attending_row> rows_;
+  std::vector<cpu::attention_query> queries_;
+  aligned_buffer<cpu::attention_mass> masses_;  // [row][head of the group], over all chunks
+  aligned_buffer<float> sums_;                  // [row][head of the group][padded size]
+  cpu::chunk_scratch chunk_;
 };
 
-/// One pass over some rows of one sequence in one layer. Every result is one chain of operations in the order of the
-/// tokens the row sees: keys of a row cost one multiply-add chain each, weights are summed by lane of their rank among
-/// the visible tokens, values are added in that order. So a row's result has the same bits whether its ancestors are
-/// committed or pending, and whatever else is in the pass.
+/// States of the chunks of a few rows, for chunks that are shared out over the threads.
+class chunk_states {
+ public:
+  [[nodiscard]] result<void> allocate(std::size_t rows, std::size_t heads, std::size_t chunks,
+                                      std::size_t padded_size) {
+    heads_ = heads;
+    chunks_ = chunks;
+    width_ = padded_size;
+    if (auto r = masses_.allocate(rows * heads * chunks); !r) return r;
+    return sums_.allocate(rows * heads * chunks * padded_size);
+  }
+  [[nodiscard]] cpu::attention_state at(std::size_t row, std::size_t head, std::size_t chunk) noexcept {
+    const std::size_t i = (row * heads_ + head) * chunks_ + chunk;
+    return {masses_.data() + i, sums_.data() + i * width_, width_};
+  }
+
+ private:
+  std::size_t heads_ = 0;
+  std::size_t chunks_ = 0;
+  std::size_t width_ = 0;
+  aligned_buffer<cpu::attention_mass> masses_;
+  aligned_buffer<float> sums_;
+};
+
+/// Rows of one cache and with one number of committed slots, and where they are: `query` and `out` point to the first
+/// head of the first row; rows are `query_stride` and `out_stride` apart.
+struct attention_tile {
+  std::span<const pass_row> rows;
+  const float* query = nullptr;
+  std::size_t query_stride = 0;
+  float* out = nullptr;
+  std::size_t out_stride = 0;
+};
+
+/// Attention of tiles of rows of one sequence in one layer, chunk by chunk of the tokens a row sees
+/// (kernels/attention_chunk.hpp): a row's result has the same bits whether its ancestors are committed or pending,
+/// whatever else is in the pass, and whether one thread computes all chunks of a row or several share them.
 class attention {
  public:
-  attention(const cpu::kernel_table& kernels, std::size_t layer, std::size_t group) noexcept
-      : kernels_(kernels), layer_(layer), group_(group) {}
+  attention(const cpu::kernel_table& kernels, const cpu::attention_table& loops, std::size_t layer,
+            std::size_t group) noexcept
+      : kernels_(kernels), loops_(loops), layer_(layer), group_(group) {}
 
-  /// Attends for a tile of rows with one cache and one number of committed slots, and one key head. `query` and `out`
-  /// point to the first of the group's heads in the first row; rows are `query_stride` and `out_stride` apart.
-  void attend(std::size_t head, std::span<const pass_row> rows, const float* query, std::size_t query_stride,
-              attention_scratch& scratch, float* out, std::size_t out_stride) const noexcept {
-    const kv_shape& shape = rows.front().cache->shape();
-    score(head, rows, query, query_stride, scratch);
-    normalise(head, rows, scratch);
-    mix(head, rows, scratch);
-    for (std::size_t i = 0; i < rows.size(); ++i) {
-      for (std::size_t h = 0; h < group_; ++h) {
-        const std::size_t r = i * group_ + h;
-        const float* from = scratch.sums.data() + r * shape.padded;
-        float* to = out + i * out_stride + h * shape.size;
-        for (std::size_t d = 0; d < shape.size; ++d) to[d] = from[d] * scratch.inverses[r];
+  /// Chunks of the row of the tile that sees most.
+  [[nodiscard]] static std::size_t chunks(std::span<const pass_row> rows) noexcept {
+    std::size_t most = 0;
+    for (const pass_row& row : rows) most = std::max(most, chunks(row));
+    return most;
+  }
+  [[nodiscard]] static std::size_t chunks(const pass_row& row) noexcept {
+    return cpu::chunks_of(row.committed + row.visible.size());
+  }
+
+  /// Attends for a tile and a key head.
+  void attend(std::size_t head, const attention_tile& tile, attention_scratch& scratch) const noexcept {
+    const std::size_t width = tile.rows.front().cache->shape().padded;
+    const auto whole = [&](std::size_t q) {
+      return cpu::attention_state{scratch.masses_.data() + q, scratch.sums_.data() + q * width, width};
+    };
+    for (std::size_t q = 0; q < tile.rows.size() * group_; ++q) whole(q).clear();
+    for (std::size_t chunk = 0; chunk < chunks(tile.rows); ++chunk) {
+      compute(head, tile, chunk, scratch);
+      for (std::size_t q = 0; q < tile.rows.size() * group_; ++q) {
+        whole(q).merge(loops_, scratch.chunk_.state(q));
       }
+    }
+    for (std::size_t r = 0; r < tile.rows.size(); ++r) {
+      for (std::size_t h = 0; h < group_; ++h) finish(tile, r, head * group_ + h, whole(r * group_ + h));
+    }
+  }
+
+  /// Attends for a tile, a key head and a chunk; `first_row` is that of the tile in `states`.
+  void attend_chunk(std::size_t head, const attention_tile& tile, std::size_t chunk, attention_scratch& scratch,
+                    chunk_states& states, std::size_t first_row) const noexcept {
+    compute(head, tile, chunk, scratch);
+    for (std::size_t r = 0; r < tile.rows.size(); ++r) {
+      if (chunk >= chunks(tile.rows[r])) continue;
+      for (std::size_t h = 0; h < group_; ++h) {
+        const cpu::attention_state from = scratch.chunk_.state(r * group_ + h);
+        const cpu::attention_state to = states.at(first_row + r, head * group_ + h, chunk);
+        *to.mass = *from.mass;
+        std::copy_n(from.sums, from.width, to.sums);
+      }
+    }
+  }
+
+  /// Merges the chunks of row `r` of a tile for a key head.
+  void merge(std::size_t head, const attention_tile& tile, std::size_t r, chunk_states& states,
+             std::size_t first_row) const noexcept {
+    for (std::size_t h = head * group_; h < (head + 1) * group_; ++h) {
+      cpu::attention_mass mass;
+      float sums[1024];
+      const cpu::attention_state whole{&mass, sums, tile.rows[r].cache->shape().padded};
+      whole.clear();
+      for (std::size_t chunk = 0; chunk < chunks(tile.rows[r]); ++chunk) {
+        whole.merge(loops_, states.at(first_row + r, h, chunk));
+      }
+      finish(tile, r, h, whole);
     }
   }
 
  private:
-  /// Calls `visit(first, count)` for the rows of a tile in runs that a kernel takes at once.
-  template <class Visit>
-  static void in_kernel_runs(std::size_t rows, Visit&& visit) {
-    for (std::size_t first = 0; first < rows; first += cpu::attention_rows) {
-      visit(first, std::min(rows - first, cpu::attention_rows));
-    }
-  }
-
-  void score(std::size_t head, std::span<const pass_row> rows, const float* query, std::size_t query_stride,
-             attention_scratch& scratch) const noexcept {
-    const kv_cache& cache = *rows.front().cache;
-    std::size_t slots = 0;
-    for (std::size_t i = 0; i < rows.size(); ++i) {
-      slots = std::max(slots, rows[i].slot + 1);
+  /// Leaves the states of a chunk in the scratch memory.
+  void compute(std::size_t head, const attention_tile& tile, std::size_t chunk,
+               attention_scratch& scratch) const noexcept {
+    const pass_row& front = tile.rows.front();
+    const std::size_t size = front.cache->shape().size;
+    for (std::size_t r = 0; r < tile.rows.size(); ++r) {
+      scratch.rows_[r] = {tile.rows[r].visible, 0};
       for (std::size_t h = 0; h < group_; ++h) {
-        scratch.queries[i * group_ + h] = query + i * query_stride + h * cache.shape().size;
+        scratch.queries_[r * group_ + h].values = tile.query + r * tile.query_stride + (head * group_ + h) * size;
       }
     }
-    in_kernel_runs(rows.size() * group_, [&](std::size_t first, std::size_t count) {
-      cache.score(kernels_, layer_, head, slots, {scratch.queries.data() + first, count},
-                  scratch.scores.data() + first * scratch.stride, scratch.stride);
+    const cpu::attending_tile attending{
+        {scratch.rows_.data(), tile.rows.size()}, group_, scratch.queries_.data(), front.committed, front.committed};
+    const kv_cache::head_view keys(*front.cache, kernels_, layer_, head);
+    cpu::chunk_attention part(loops_, keys, keys, attending, scratch.chunk_);
+    part.compute(chunk, [&](std::size_t r, std::size_t h, std::size_t first, std::span<const float> scores) {
+      if (float* out = probed(tile.rows[r], head * group_ + h)) std::copy(scores.begin(), scores.end(), out + first);
     });
   }
 
-  /// Moves the scores of the visible pending slots behind those of the committed ones, then takes the soft-max.
-  void normalise(std::size_t head, std::span<const pass_row> rows, attention_scratch& scratch) const noexcept {
-    for (std::size_t i = 0; i < rows.size(); ++i) {
-      const pass_row& row = rows[i];
-      const std::size_t count = row.committed + row.visible.size();
-      for (std::size_t h = 0; h < group_; ++h) {
-        const std::size_t r = i * group_ + h;
-        float* scores = scratch.scores.data() + r * scratch.stride;
-        float* pending = scores + row.committed;
-        for (std::size_t j = 0; j < row.visible.size(); ++j) pending[j] = pending[row.visible[j]];
-        report(row, head * group_ + h, attention_values::scores, {scores, count}, 1.0F);
-        scratch.inverses[r] = kernels_.soft_max(scores, count);
-        report(row, head * group_ + h, attention_values::probabilities, {scores, count}, scratch.inverses[r]);
-      }
-    }
+  /// Writes a head's output; what is probed are scores up to here.
+  void finish(const attention_tile& tile, std::size_t r, std::size_t query_head,
+              const cpu::attention_state& state) const noexcept {
+    const pass_row& row = tile.rows[r];
+    const std::size_t size = row.cache->shape().size;
+    state.finish(size, tile.out + r * tile.out_stride + query_head * size);
+    float* out = probed(row, query_head);
+    if (out == nullptr || row.probe->kind == attention_values::scores) return;
+    loops_.probabilities(out, row.committed + row.visible.size(), state.mass->greatest, 1.0F / state.mass->total);
   }
 
-  /// Writes the values of a head to the row's probe if it asks for them.
-  void report(const pass_row& row, std::size_t query_head, attention_values kind, std::span<const float> values,
-              float factor) const noexcept {
-    if (row.probe == nullptr || row.probe->kind != kind) return;
+  /// Where the row's probe wants the values of a head, or null.
+  [[nodiscard]] float* probed(const pass_row& row, std::size_t query_head) const noexcept {
+    if (row.probe == nullptr) return nullptr;
     for (std::size_t k = 0; k < row.probe->heads.size(); ++k) {
-      if (row.probe->heads[k] != attention_head{layer_, query_head}) continue;
-      float* out = row.probe->at(row.observed_as, k);
-      for (std::size_t j = 0; j < values.size(); ++j) out[j] = values[j] * factor;
+      if (row.probe->heads[k] == attention_head{layer_, query_head}) return row.probe->at(row.observed_as, k);
     }
-  }
-
-  void mix(std::size_t head, std::span<const pass_row> rows, attention_scratch& scratch) const noexcept {
-    const kv_cache& cache = *rows.front().cache;
-    const std::size_t width = cache.shape().padded;
-    const std::size_t all = rows.size() * group_;
-    std::fill_n(scratch.sums.data(), all * width, 0.0F);
-    in_kernel_runs(all, [&](std::size_t first, std::size_t count) {
-      cache.mix(kernels_, layer_, head, 0, rows.front().committed, scratch.scores.data() + first * scratch.stride,
-                scratch.stride, count, scratch.sums.data() + first * width);
-    });
-    for (std::size_t i = 0; i < rows.size(); ++i) mix_pending(head, rows[i], i * group_, scratch);
-  }
-
-  /// Adds the values of the visible pending slots, run by run of neighbouring slots.
-  void mix_pending(std::size_t head, const pass_row& row, std::size_t first_query,
-                   attention_scratch& scratch) const noexcept {
-    const std::span<const std::uint32_t> visible = row.visible;
-    for (std::size_t j = 0; j < visible.size();) {
-      std::size_t end = j + 1;
-      while (end < visible.size() && visible[end] == visible[end - 1] + 1) ++end;
-      in_kernel_runs(group_, [&](std::size_t first, std::size_t count) {
-        const float* weights = scratch.scores.data() + (first_query + first) * scratch.stride + row.committed + j;
-        row.cache->mix(kernels_, layer_, head, row.committed + visible[j], end - j, weights, scratch.stride, count,
-                       scratch.sums.data() + (first_query + first) * row.cache->shape().padded);
-      });
-      j = end;
-    }
+    return nullptr;
   }
 
   const cpu::kernel_table& kernels_;
+  const cpu::attention_table& loops_;
   std::size_t layer_;
   std::size_t group_;
 };

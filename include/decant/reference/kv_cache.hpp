@@ -5,6 +5,7 @@
 #define DECANT_REFERENCE_KV_CACHE_HPP
 
 #include <decant/kernels/aligned_buffer.hpp>
+#include <decant/kernels/attention_chunk.hpp>
 #include <decant/kernels/kernel_table.hpp>
 #include <decant/reference/llama_config.hpp>
 
@@ -22,12 +23,6 @@ namespace decant::inline DECANT_ABI {
 enum class kv_type : std::uint8_t {
   f16,  ///< half the memory and traffic; values beyond +-65504 are clamped
   f32,
-};
-
-/// Rows of one attention call: `queries[r]` has head_size floats.
-struct kv_queries {
-  const float* const* queries = nullptr;
-  std::size_t rows = 0;
 };
 
 /// How a cache is laid out; equal for all sequences of a model.
@@ -118,37 +113,42 @@ class kv_cache {
     });
   }
 
-  /// Scores of the queries against slots [0, slots), rounded up to whole blocks of 16.
-  void score(const cpu::kernel_table& kernels, std::size_t layer, std::size_t head, std::size_t slots,
-             kv_queries queries, float* out, std::size_t stride) const noexcept {
-    for (std::size_t first = 0; first < slots; first += segment_slots) {
-      const std::size_t count = std::min(slots - first, segment_slots);
-      const std::size_t blocks = (count + cpu::key_block - 1) / cpu::key_block;
-      const std::size_t size = shape_.size;
-      if (shape_.type == kv_type::f16) {
-        const auto* keys = key_at<std::uint16_t>(layer, head, first);
-        kernels.score_f16({keys, blocks, size, queries.queries, queries.rows, out + first, stride});
-      } else {
-        const auto* keys = key_at<float>(layer, head, first);
-        kernels.score_f32({keys, blocks, size, queries.queries, queries.rows, out + first, stride});
-      }
-    }
-  }
+  /// The keys and values of a head, as a source of cpu::chunk_attention.
+  class head_view {
+   public:
+    head_view(const kv_cache& cache, const cpu::kernel_table& kernels, std::size_t layer, std::size_t head) noexcept
+        : cache_(cache), kernels_(kernels), layer_(layer), head_(head) {}
 
-  /// Adds the weighted values of slots [first, first + count), in order, to `sums`, [rows][shape().padded].
-  void mix(const cpu::kernel_table& kernels, std::size_t layer, std::size_t head, std::size_t first, std::size_t count,
-           const float* weights, std::size_t stride, std::size_t rows, float* sums) const noexcept {
-    for (const std::size_t end = first + count; first < end;) {
-      const std::size_t n = std::min(end - first, segment_slots - first % segment_slots);
-      if (shape_.type == kv_type::f16) {
-        kernels.mix_f16({value_at<std::uint16_t>(layer, head, first), n, shape_.padded, weights, stride, rows, sums});
-      } else {
-        kernels.mix_f32({value_at<float>(layer, head, first), n, shape_.padded, weights, stride, rows, sums});
+    void score(const cpu::attention_query* queries, std::size_t rows, std::size_t first, std::size_t last, float* out,
+               std::size_t stride) const noexcept {
+      for (const std::size_t begin = first; first < last;) {
+        const std::size_t end = std::min(last, (first / segment_slots + 1) * segment_slots);
+        cpu::in_kernel_runs(rows, [&](std::size_t r, std::size_t count) {
+          cache_.score_run(kernels_, layer_, head_, first, end, {queries + r, count},
+                           out + r * stride + (first - begin), stride);
+        });
+        first = end;
       }
-      weights += n;
-      first += n;
     }
-  }
+    void mix(std::size_t first, std::size_t count, const float* weights, std::size_t stride, std::size_t rows,
+             float* sums, std::size_t) const noexcept {
+      for (const std::size_t end = first + count; first < end;) {
+        const std::size_t n = std::min(end - first, segment_slots - first % segment_slots);
+        cpu::in_kernel_runs(rows, [&](std::size_t r, std::size_t run) {
+          cache_.mix_run(kernels_, layer_, head_, first, n, weights + r * stride, stride, run,
+                         sums + r * cache_.shape().padded);
+        });
+        weights += n;
+        first += n;
+      }
+    }
+
+   private:
+    const kv_cache& cache_;
+    const cpu::kernel_table& kernels_;
+    std::size_t layer_;
+    std::size_t head_;
+  };
 
  private:
   using storage = aligned_buffer<std::byte>;
@@ -176,6 +176,33 @@ class kv_cache {
   [[nodiscard]] Element* value_at(std::size_t layer, std::size_t head, std::size_t slot) const noexcept {
     const std::size_t local = slot % segment_slots;
     return plane<Element>(layer, head, slot) + segment_slots * shape_.size + local * shape_.padded;
+  }
+
+  /// Scores slots [first, last) of one segment, rounded up to whole blocks, for rows that a kernel takes at once.
+  void score_run(const cpu::kernel_table& kernels, std::size_t layer, std::size_t head, std::size_t first,
+                 std::size_t last, std::span<const cpu::attention_query> queries, float* out,
+                 std::size_t stride) const noexcept {
+    const std::size_t blocks = (last - first + cpu::key_block - 1) / cpu::key_block;
+    const float* values[cpu::attention_rows];
+    for (std::size_t r = 0; r < queries.size(); ++r) values[r] = queries[r].values;
+    if (shape_.type == kv_type::f16) {
+      kernels.score_f16(
+          {key_at<std::uint16_t>(layer, head, first), blocks, shape_.size, values, queries.size(), out, stride});
+    } else {
+      kernels.score_f32({key_at<float>(layer, head, first), blocks, shape_.size, values, queries.size(), out, stride});
+    }
+  }
+
+  /// Adds weighted values of slots of one segment, in order, to `sums`, [rows][shape().padded].
+  void mix_run(const cpu::kernel_table& kernels, std::size_t layer, std::size_t head, std::size_t first,
+               std::size_t count, const float* weights, std::size_t stride, std::size_t rows,
+               float* sums) const noexcept {
+    const std::size_t width = shape_.padded;
+    if (shape_.type == kv_type::f16) {
+      kernels.mix_f16({value_at<std::uint16_t>(layer, head, first), count, width, weights, stride, rows, sums});
+    } else {
+      kernels.mix_f32({value_at<float>(layer, head, first), count, width, weights, stride, rows, sums});
+    }
   }
 
   template <class Element>
