@@ -5,6 +5,7 @@
 #include <string_view>
 
 #include "fuzz/gguf_target.hpp"
+#include "fuzz/packed_weights_target.hpp"
 #include "fuzz/tokenizer_target.hpp"
 #include "fuzz/utf8_target.hpp"
 #include "support/test_kit.hpp"
@@ -42,6 +43,10 @@ std::size_t run_over_damaged_seeds() {
 }  // namespace
 
 TEST_CASE("fuzz targets: GGUF files") { CHECK(run_over_damaged_seeds<decant_fuzz::gguf_target>() > 4000); }
+
+TEST_CASE("fuzz targets: packed weights") {
+  CHECK(run_over_damaged_seeds<decant_fuzz::packed_weights_target>() > 4000);
+}
 
 TEST_CASE("fuzz targets: tokenizers") { CHECK(run_over_damaged_seeds<decant_fuzz::tokenizer_target>() > 4000); }
 

@@ -7,6 +7,8 @@
 #include <decant/reference/fnv_hash.hpp>
 #include <decant/reference/llama_config.hpp>
 #include <decant/reference/packed_matrix.hpp>
+#include <decant/reference/packed_weights.hpp>
+#include <decant/reference/thread_pool.hpp>
 
 #include <algorithm>
 #include <array>
@@ -14,6 +16,7 @@
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
+#include <filesystem>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -39,12 +42,24 @@ struct llama_block {
   linear_layer down;
 };
 
+/// What became of stored packed weights.
+enum class weight_storage : std::uint8_t {
+  unused,  ///< not asked for
+  mapped,  ///< the weights are those of the file
+  stored,  ///< there was no file: now there is
+  failed,  ///< the weights were packed; `problem` says what was wrong with the file, or why there is none
+  mended,  ///< as failed, and the file is now right
+};
+
 struct llama_weights {
   packed_matrix token_embedding;
   std::vector<llama_block> blocks;
   aligned_buffer<float> output_norm;
   linear_layer output;               ///< empty when the output is tied to the token embedding
   std::vector<float> rope_divisors;  ///< empty, or one per rotated pair
+  packed_memory memory;              ///< of all matrices
+  weight_storage storage = weight_storage::unused;
+  error storage_problem{};
 
   [[nodiscard]] bool is_tied() const noexcept { return output.weight.empty(); }
 
@@ -75,27 +90,53 @@ class llama_loader {
  public:
   llama_loader(const gguf_file& file, const llama_config& config) noexcept : file_(file), config_(config) {}
 
-  /// Called with the number of tensors loaded so far, after each tensor.
+  /// Packs with a team of threads, or maps what an earlier load stored in `folder` unless that is empty.
+  /// `progress(done, total)` is called with the number of matrices that are ready, and of all. O(size).
   template <class Progress>
-  [[nodiscard]] result<llama_weights> load(Progress&& progress) {
+  [[nodiscard]] result<llama_weights> load(std::size_t threads, const std::filesystem::path& folder,
+                                           Progress&& progress) {
     llama_weights weights;
-    const std::size_t width = config_.embedding;
-    if (auto r = matrix("token_embd", width, config_.vocabulary, weights.token_embedding); !r) return r.error();
-    if (auto r = vector("output_norm.weight", width, weights.output_norm); !r) return r.error();
-    if (file_.tensor("output.weight") != nullptr) {
-      if (auto r = linear("output", width, config_.vocabulary, weights.output); !r) return r.error();
-    }
-    if (auto r = divisors(weights.rope_divisors); !r) return r.error();
-    weights.blocks.resize(config_.layers);
-    for (std::size_t i = 0; i < config_.layers; ++i) {
-      if (auto r = load_block(i, weights.blocks[i]); !r) return r.error();
-      progress(used_);
-    }
-    if (auto r = check_all_used(); !r) return r.error();
+    if (auto r = describe(weights); !r) return r.error();
+    thread_pool pool(threads);
+    if (!folder.empty() && map(pool, folder / plan_.file_name(), weights)) return weights;
+    if (auto r = plan_.pack(pool, weights.memory, progress); !r) return r.error();
+    if (!folder.empty()) store(pool, folder / plan_.file_name(), weights);
     return weights;
   }
 
  private:
+  /// Reads everything but the matrices, which are planned.
+  [[nodiscard]] result<void> describe(llama_weights& weights) {
+    const std::size_t width = config_.embedding;
+    if (auto r = matrix("token_embd", width, config_.vocabulary, weights.token_embedding); !r) return r;
+    if (auto r = vector("output_norm.weight", width, weights.output_norm); !r) return r;
+    if (file_.tensor("output.weight") != nullptr) {
+      if (auto r = linear("output", width, config_.vocabulary, weights.output); !r) return r;
+    }
+    if (auto r = divisors(weights.rope_divisors); !r) return r;
+    weights.blocks.resize(config_.layers);
+    for (std::size_t i = 0; i < config_.layers; ++i) {
+      if (auto r = load_block(i, weights.blocks[i]); !r) return r;
+    }
+    return check_all_used();
+  }
+
+  /// Whether a stored file could be used; if there is one that could not, notes why.
+  [[nodiscard]] bool map(thread_pool& pool, const std::filesystem::path& path, llama_weights& weights) const {
+    std::error_code failed;
+    if (!std::filesystem::exists(path, failed)) return false;
+    const result<void> mapped = plan_.map(pool, weights.memory, path);
+    weights.storage = mapped ? weight_storage::mapped : weight_storage::failed;
+    if (!mapped) weights.storage_problem = mapped.error();
+    return mapped.has_value();
+  }
+  void store(thread_pool& pool, const std::filesystem::path& path, llama_weights& weights) const {
+    const bool is_broken = weights.storage == weight_storage::failed;
+    const result<void> stored = plan_.save(pool, weights.memory, path);
+    weights.storage = !stored ? weight_storage::failed : is_broken ? weight_storage::mended : weight_storage::stored;
+    if (!stored) weights.storage_problem = stored.error();
+  }
+
   [[nodiscard]] result<void> load_block(std::size_t i, llama_block& block) {
     const std::string prefix = "blk." + std::to_string(i) + ".";
     const std::size_t width = config_.embedding;
@@ -121,9 +162,7 @@ class llama_loader {
                                     packed_matrix& out) {
     const auto tensor = find(name + ".weight", columns, rows);
     if (!tensor) return tensor.error();
-    result<packed_matrix> packed = packed_matrix::pack(**tensor);
-    if (!packed) return packed.error();
-    out = std::move(*packed);
+    plan_.add(**tensor, out);
     return {};
   }
 
@@ -176,6 +215,7 @@ class llama_loader {
 
   const gguf_file& file_;
   const llama_config& config_;
+  packed_plan plan_;
   std::size_t used_ = 0;
   std::vector<std::string_view> used_names_;
 };

@@ -33,36 +33,58 @@ namespace decant::inline DECANT_ABI {
   return packed_format::f32;
 }
 
-/// A matrix of `rows()` x `columns()`, y = W x. Rows beyond the last up to a multiple of 16 are zero.
+/// A matrix of `rows()` x `columns()`, y = W x. Rows beyond the last up to a multiple of 16 are zero. It owns its
+/// groups or lies in memory that somebody else keeps.
 class packed_matrix {
  public:
   packed_matrix() noexcept = default;
 
-  /// Copies a tensor of two dimensions {columns, rows}. O(size). Errors: `out_of_memory`; `file_malformed` when a value
-  /// is not finite (it would poison every result).
-  [[nodiscard]] static result<packed_matrix> pack(const gguf_tensor& tensor) {
+  /// The shape and the format for a tensor of two dimensions {columns, rows}, and no weights yet.
+  [[nodiscard]] static packed_matrix shape_of(const gguf_tensor& tensor) noexcept {
     packed_matrix matrix;
     matrix.format_ = packed_format_of(tensor.type);
     matrix.columns_ = static_cast<std::size_t>(tensor.dimensions[0]);
     matrix.rows_ = static_cast<std::size_t>(tensor.dimensions[1]);
     matrix.group_bytes_ = cpu::bytes_per_group(matrix.format_, matrix.columns_);
-    if (const auto done = matrix.storage_.allocate(matrix.groups() * matrix.group_bytes_); !done) return done.error();
-    const std::size_t row_size = row_bytes(tensor.type, matrix.columns_);
-    for (std::size_t row = 0; row < matrix.rows_; ++row) {
-      std::uint8_t* group = matrix.storage_.data() + row / cpu::group_rows * matrix.group_bytes_;
-      const packed_row to(matrix.format_, group, row % cpu::group_rows);
-      if (!to.pack(tensor.type, tensor.bytes.subspan(row * row_size, row_size), matrix.columns_)) {
-        return gguf_error(error_code::file_malformed, "a value is not finite in tensor: ", tensor.name);
-      }
-    }
     return matrix;
   }
+
+  /// Copies a tensor of two dimensions {columns, rows}. O(size). Errors: `out_of_memory`; `file_malformed` when a value
+  /// is not finite (it would poison every result).
+  [[nodiscard]] static result<packed_matrix> pack(const gguf_tensor& tensor) {
+    packed_matrix matrix = shape_of(tensor);
+    if (const auto done = matrix.storage_.allocate(matrix.bytes()); !done) return done.error();
+    if (!matrix.pack_groups(tensor, matrix.storage_.data(), 0, matrix.groups())) return not_finite(tensor);
+    matrix.place_at(matrix.storage_.data());
+    return matrix;
+  }
+
+  /// Writes groups [first, last) of the tensor to `weights`, `bytes()` zeros at first. False when a value is not
+  /// finite. Precondition: the tensor has the shape and the format.
+  [[nodiscard]] bool pack_groups(const gguf_tensor& tensor, std::uint8_t* weights, std::size_t first,
+                                 std::size_t last) const noexcept {
+    const std::size_t row_size = row_bytes(tensor.type, columns_);
+    const std::size_t last_row = last * cpu::group_rows < rows_ ? last * cpu::group_rows : rows_;
+    bool finite = true;
+    for (std::size_t row = first * cpu::group_rows; row < last_row; ++row) {
+      const packed_row to(format_, weights + row / cpu::group_rows * group_bytes_, row % cpu::group_rows);
+      finite = to.pack(tensor.type, tensor.bytes.subspan(row * row_size, row_size), columns_) && finite;
+    }
+    return finite;
+  }
+  [[nodiscard]] static error not_finite(const gguf_tensor& tensor) {
+    return gguf_error(error_code::file_malformed, "a value is not finite in tensor: ", tensor.name);
+  }
+
+  /// From now on the groups are those at `weights`: `bytes()` of them, on a cache line, for as long as the matrix is
+  /// used.
+  void place_at(const std::uint8_t* weights) noexcept { weights_ = weights; }
 
   [[nodiscard]] packed_format format() const noexcept { return format_; }
   [[nodiscard]] std::size_t rows() const noexcept { return rows_; }
   [[nodiscard]] std::size_t columns() const noexcept { return columns_; }
   [[nodiscard]] std::size_t groups() const noexcept { return (rows_ + cpu::group_rows - 1) / cpu::group_rows; }
-  [[nodiscard]] std::size_t bytes() const noexcept { return storage_.size(); }
+  [[nodiscard]] std::size_t bytes() const noexcept { return groups() * group_bytes_; }
   [[nodiscard]] bool empty() const noexcept { return rows_ == 0; }
 
   /// Whether products with activations of a kind read int8 codes; else they read floats only.
@@ -72,7 +94,7 @@ class packed_matrix {
 
   /// Writes row `row` as floats: `columns()` values, those of `dequantise`.
   void unpack_row(std::size_t row, float* out) const noexcept {
-    const std::uint8_t* group = storage_.data() + row / cpu::group_rows * group_bytes_;
+    const std::uint8_t* group = weights_ + row / cpu::group_rows * group_bytes_;
     packed_row(format_, group, row % cpu::group_rows).unpack(out, columns_);
   }
 
@@ -83,7 +105,7 @@ class packed_matrix {
                 activation_kind kind = activation_kind::int8_blocks) const noexcept {
     const auto& products = takes_codes(kind) ? kernels.int8_products : kernels.float_products;
     products[static_cast<std::size_t>(format_)](
-        {storage_.data(), group_bytes_, columns_, first, last, input, columns, out, out_stride, accumulate});
+        {weights_, group_bytes_, columns_, first, last, input, columns, out, out_stride, accumulate});
   }
 
  private:
@@ -91,6 +113,7 @@ class packed_matrix {
   std::size_t rows_ = 0;
   std::size_t columns_ = 0;
   std::size_t group_bytes_ = 0;
+  const std::uint8_t* weights_ = nullptr;
   aligned_buffer<std::uint8_t> storage_;
 };
 

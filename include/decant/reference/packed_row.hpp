@@ -91,8 +91,15 @@ class packed_row {
     if (!cpu::is_quantised(format_)) return pack_elements(bytes, columns);
     const file_row file(type, bytes);
     bool finite = true;
+    const bool has_nibbles = type == tensor_type::q4_0 || type == tensor_type::q4_1;
     for (std::size_t b = 0; b < columns / cpu::block_elements; ++b) {
-      store_codes(b, file.codes(b));
+      if (has_nibbles) {
+        copy_nibbles(b, file.block_of(b) + traits_of(type).block_bytes - 16);
+      } else if (type == tensor_type::q8_0) {
+        copy_bytes(b, file.block_of(b) + 2);
+      } else {
+        store_codes(b, file.codes(b));
+      }
       if (traits_of(type).block_elements == cpu::block_elements) {
         finite = store_block_scales(type, b, file.block_of(b)) && finite;
       } else if (b % 8 == 0) {
@@ -126,6 +133,17 @@ class packed_row {
 
   // --- codes ---
 
+  /// Files pair the nibbles of a block in the same way.
+  void copy_nibbles(std::size_t b, const std::byte* from) const noexcept {
+    for (std::size_t v = 0; v < 4; ++v) std::memcpy(codes(b) + 64 * v, from + 4 * v, 4);
+  }
+  /// Signed bytes plus 128.
+  void copy_bytes(std::size_t b, const std::byte* from) const noexcept {
+    for (std::size_t g = 0; g < 8; ++g) {
+      const std::uint32_t biased = block::load_u32(from + 4 * g) ^ 0x80808080U;
+      std::memcpy(codes(b) + 64 * g, &biased, sizeof biased);
+    }
+  }
   void store_codes(std::size_t b, const block_codes& from) const noexcept {
     std::uint8_t* to = codes(b);
     if (layout_.code_bits == 8) {

@@ -35,6 +35,9 @@ struct reference_options {
   /// What quantised matrices are multiplied with: int8 per block of 32, or the floats themselves, which is several
   /// times slower and more exact.
   activation_kind activations = activation_kind::int8_blocks;
+  /// Folder that keeps the weights in the layout of the kernels, so that the next load maps them instead of packing;
+  /// null: none. A file takes about the size of the model file. See `reference_model::weights_stored`.
+  const char* weight_folder = nullptr;
 };
 
 /// Logits of the nodes of one evaluation: `vocab_size` floats a node. A view into the model.
@@ -92,7 +95,7 @@ class reference_model {
   /// Pending nodes that fit beside a full context.
   static constexpr std::size_t max_pending = 1024;
 
-  /// Loads a file. `progress(done, total)` is called now and then with counts of tensors. Errors: those of
+  /// Loads a file. `progress(done, total)` is called now and then with counts of matrices. Errors: those of
   /// `gguf_file::open`, `unsupported`, `file_malformed`, `out_of_memory`, `invalid_argument`.
   template <class Progress>
   [[nodiscard]] static result<reference_model> load(const char* path, const reference_options& options,
@@ -114,8 +117,9 @@ class reference_model {
     if (!runs(options.kernels)) return error{error_code::unsupported, name_of(options.kernels)};
     const result<llama_config> config = llama_config::read(file);
     if (!config) return config.error();
-    const std::size_t total = file.tensors().size();
-    result<llama_weights> weights = llama_loader(file, *config).load([&](std::size_t done) { progress(done, total); });
+    const char* folder = options.weight_folder != nullptr ? options.weight_folder : "";
+    result<llama_weights> weights =
+        llama_loader(file, *config).load(options.threads, folder, std::forward<Progress>(progress));
     if (!weights) return weights.error();
     reference_model model;
     if (auto r = model.prepare(*config, std::move(*weights), options); !r) return r.error();
@@ -135,6 +139,11 @@ class reference_model {
   /// Width of the residual stream.
   [[nodiscard]] std::size_t hidden_size() const noexcept { return config().embedding; }
   [[nodiscard]] std::size_t layer_count() const noexcept { return config().layers; }
+  /// Times the parts of every pass of this model and its forks from now on; null: no more.
+  void time_passes(pass_clock* clock) noexcept { network_->time_passes(clock); }
+  /// What became of the stored weights; with `failed` and `mended`, `weights_problem()` says what was wrong.
+  [[nodiscard]] weight_storage weights_stored() const noexcept { return network_->weights().storage; }
+  [[nodiscard]] error weights_problem() const noexcept { return network_->weights().storage_problem; }
   /// Memory of this sequence's keys and values, prefixes shared with forks included.
   [[nodiscard]] std::size_t cache_bytes() const noexcept { return cache_.bytes(); }
 

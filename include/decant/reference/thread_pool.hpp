@@ -9,6 +9,7 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <thread>
 #include <type_traits>
 #include <vector>
@@ -20,6 +21,9 @@
 namespace decant::inline DECANT_ABI {
 
 /// A team of `size()` threads, the calling thread included.
+///
+/// Work is cut into one share per thread. A thread takes its own share first, run by run, and then what is left of the
+/// others': in the common case no two threads write the same cache line until they report, once, what they did.
 ///
 /// A phase ends when all of its work is done, not when all threads have come: a thread that the system has put aside
 /// while it holds no work delays nobody, and finds its way to the current phase when it is back. Waiting threads spin
@@ -46,12 +50,19 @@ class thread_pool {
     template <class Body>
     void for_ranges(std::size_t count, std::size_t grain, Body&& body) {
       if (count == 0) return;
-      std::size_t first = 0;
-      while (pool_.claim(phase_, count, grain, first)) {
-        const std::size_t last = count - first < grain ? count : first + grain;
-        body(first, last);
-        pool_.finish(phase_, count, last - first);
+      const std::size_t runs = (count + grain - 1) / grain;
+      const std::size_t team = pool_.size();
+      std::size_t done = 0;
+      for (std::size_t i = 0; i < team; ++i) {
+        const std::size_t owner = index_ + i < team ? index_ + i : index_ + i - team;
+        const std::size_t begin = runs * owner / team;
+        const std::size_t end = runs * (owner + 1) / team;
+        for (std::size_t run = 0; pool_.claim(owner, phase_, end - begin, run); ++done) {
+          const std::size_t first = (begin + run) * grain;
+          body(first, count - first < grain ? count : first + grain);
+        }
       }
+      pool_.finish(phase_, runs, done);
       wait_for_change(pool_.phase_, phase_);
       ++phase_;
     }
@@ -66,7 +77,7 @@ class thread_pool {
   };
 
   /// Starts `threads - 1` threads (the caller is the first); when the system refuses some, the team is smaller.
-  explicit thread_pool(std::size_t threads) {
+  explicit thread_pool(std::size_t threads) : shares_(std::make_unique<share[]>(threads > 0 ? threads : 1)) {
     threads_.reserve(threads);
     while (size() < threads && start(size())) {
     }
@@ -107,23 +118,31 @@ class thread_pool {
   static constexpr std::uint32_t open = 0x80000000U;  // bit of gate_; the rest counts the threads inside
   static constexpr int spins = 3000;
 
-  /// Takes the next run of a phase; false when none is left or the phase is over.
-  [[nodiscard]] bool claim(std::uint32_t phase, std::size_t count, std::size_t grain, std::size_t& first) noexcept {
-    std::uint64_t ticket = ticket_.load(std::memory_order_acquire);
+  /// The phase in which a share was last taken from, in the upper half, and how many of its runs are taken.
+  struct alignas(64) share {
+    std::atomic<std::uint64_t> taken{0};
+  };
+
+  /// Takes the next of the `runs` runs of a thread's share of a phase; false when none is left or the phase is over.
+  [[nodiscard]] bool claim(std::size_t owner, std::uint32_t phase, std::size_t runs, std::size_t& run) noexcept {
+    if (runs == 0) return false;
+    std::atomic<std::uint64_t>& ticket = shares_[owner].taken;
+    std::uint64_t taken = ticket.load(std::memory_order_acquire);
     for (;;) {
-      first = static_cast<std::uint32_t>(ticket);
-      if (ticket >> 32 != phase || first >= count) return false;
-      if (ticket_.compare_exchange_weak(ticket, ticket + grain, std::memory_order_acq_rel, std::memory_order_acquire)) {
+      // A share that nobody has taken from since an earlier phase is whole; of a phase that is over none is.
+      const auto age = static_cast<std::int32_t>(phase - static_cast<std::uint32_t>(taken >> 32));
+      const std::uint64_t now = age > 0 ? std::uint64_t{phase} << 32 : taken;
+      run = static_cast<std::uint32_t>(now);
+      if (age < 0 || run >= runs) return false;
+      if (ticket.compare_exchange_weak(taken, now + 1, std::memory_order_acq_rel, std::memory_order_acquire))
         return true;
-      }
     }
   }
 
-  /// Reports `items` of a phase as done; whoever reports the last opens the next phase.
-  void finish(std::uint32_t phase, std::size_t count, std::size_t items) noexcept {
-    if (done_.fetch_add(items, std::memory_order_acq_rel) + items != count) return;
+  /// Reports runs of a phase as done; whoever reports the last opens the next phase.
+  void finish(std::uint32_t phase, std::size_t runs, std::size_t done) noexcept {
+    if (done == 0 || done_.fetch_add(done, std::memory_order_acq_rel) + done != runs) return;
     done_.store(0, std::memory_order_relaxed);
-    ticket_.store(std::uint64_t{phase + 1} << 32, std::memory_order_release);
     phase_.store(phase + 1, std::memory_order_release);
     phase_.notify_all();
   }
@@ -184,13 +203,13 @@ class thread_pool {
   }
 
   // Each on a cache line of its own: they are written by different threads at different times.
-  alignas(64) std::atomic<std::uint64_t> ticket_{0};  // phase in the upper half, next item in the lower
-  alignas(64) std::atomic<std::size_t> done_{0};      // items of the phase that are done
-  alignas(64) std::atomic<std::uint32_t> phase_{0};   // the phase of ticket_, to wait on
+  alignas(64) std::atomic<std::size_t> done_{0};      // runs of the phase that are done
+  alignas(64) std::atomic<std::uint32_t> phase_{0};   // to wait on
   alignas(64) std::atomic<std::uint32_t> region_{0};  // counts regions, to wait on
   alignas(64) std::atomic<std::uint32_t> gate_{0};
   alignas(64) std::atomic<bool> stopping_{false};
-  std::uint32_t first_phase_ = 0;  // of the running region
+  std::unique_ptr<share[]> shares_;  // of each thread
+  std::uint32_t first_phase_ = 0;    // of the running region
   void (*call_)(void*, worker&) = nullptr;
   void* object_ = nullptr;
   std::vector<std::thread> threads_;

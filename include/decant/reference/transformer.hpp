@@ -7,9 +7,11 @@
 
 #include <decant/core/types.hpp>
 #include <decant/kernels/activation_rows.hpp>
+#include <decant/kernels/attention_kernels.hpp>
 #include <decant/kernels/kernels.hpp>
 #include <decant/reference/attention.hpp>
 #include <decant/reference/llama_weights.hpp>
+#include <decant/reference/pass_clock.hpp>
 #include <decant/reference/rope_table.hpp>
 #include <decant/reference/thread_pool.hpp>
 
@@ -18,6 +20,7 @@
 #include <cstdint>
 #include <initializer_list>
 #include <memory>
+#include <numeric>
 #include <span>
 #include <utility>
 #include <vector>
@@ -54,6 +57,7 @@ class transformer {
     config_ = config;
     weights_ = std::move(weights);
     kernels_ = &cpu::kernels_of(setup.kernels);
+    attention_kernels_ = &cpu::attention_kernels_of(setup.kernels);
     activations_ = setup.activations;
     logits_stride_ = round_up(config.vocabulary, cpu::group_rows);
     pool_ = std::make_unique<thread_pool>(setup.threads);
@@ -67,6 +71,9 @@ class transformer {
   [[nodiscard]] const llama_weights& weights() const noexcept { return weights_; }
   [[nodiscard]] std::size_t threads() const noexcept { return pool_->size(); }
   [[nodiscard]] std::size_t logits_stride() const noexcept { return logits_stride_; }
+
+  /// Times the parts of every pass from now on; null: no more.
+  void time_passes(pass_clock* clock) noexcept { clock_ = clock; }
 
   /// Runs the rows through the layers of the pass and writes their keys and values to their caches. Preconditions:
   /// tokens inside the vocabulary, slots writable and positions in range, rows of a sequence next to each other.
@@ -109,18 +116,23 @@ class transformer {
 
   [[nodiscard]] result<void> allocate_scratch(std::size_t threads, std::size_t slots) {
     const std::size_t group = config_.heads_per_key();
-    widest_tile_ = std::max<std::size_t>(1, 2 * cpu::attention_rows / group);
+    const std::size_t padded = round_up(config_.head_size, 16);
+    widest_tile_ = std::max<std::size_t>(1, most_tile_queries / group);
     scratch_.resize(threads);
     for (attention_scratch& scratch : scratch_) {
-      if (auto r = scratch.allocate(widest_tile_ * group, slots, round_up(config_.head_size, 16)); !r) return r;
+      if (auto r = scratch.allocate(widest_tile_, group, padded); !r) return r;
     }
-    return {};
+    return chunk_states_.allocate(threads > 1 ? most_split_rows : 0, config_.heads, cpu::chunks_of(slots), padded);
   }
 
-  /// Cuts the rows into tiles of one sequence each, small enough that every thread gets several.
+  /// Cuts the rows into tiles of one sequence each. Every thread gets several items of work: tiles for each key head,
+  /// or, of few rows, their chunks.
   void cut_tiles(std::span<const pass_row> rows) {
-    const std::size_t balanced = std::max<std::size_t>(1, rows.size() * config_.key_heads / (4 * scratch_.size()));
-    const std::size_t widest = std::min(widest_tile_, balanced);
+    most_chunks_ = 1;
+    const bool may_split = scratch_.size() > 1 && rows.size() <= most_split_rows;
+    if (may_split) most_chunks_ = std::max<std::size_t>(1, attention::chunks(rows));
+    const std::size_t balanced = rows.size() * config_.key_heads * most_chunks_ / (4 * scratch_.size());
+    const std::size_t widest = std::clamp<std::size_t>(balanced, 1, widest_tile_);
     tiles_.clear();
     for (std::size_t r = 0; r < rows.size(); ++r) {
       const bool goes_on = r > 0 && tiles_.back().count < widest && rows[r].cache == rows[r - 1].cache;
@@ -129,16 +141,25 @@ class transformer {
     }
   }
 
+  void charge(const worker& self, pass_part part) const noexcept {
+    if (clock_ != nullptr && self.index() == 0) clock_->charge(part);
+  }
+
   void run(worker& self, const pass_input& pass) {
+    if (clock_ != nullptr && self.index() == 0) clock_->start();
     begin(self, pass);
+    charge(self, pass_part::embedding);
     for (std::size_t i = pass.first_layer; i < pass.last_layer; ++i) {
       const llama_block& block = weights_.blocks[i];
       normalise(self, pass, block.attention_norm, i, pass.first_layer);
+      charge(self, pass_part::norm);
       if (!attend(self, pass, i, pass.keys_only && i + 1 == pass.last_layer)) return;
       normalise(self, pass, block.feed_norm);
+      charge(self, pass_part::norm);
       feed_forward(self, pass, block);
     }
     finish(self, pass);
+    charge(self, pass_part::logits);
   }
 
   void begin(worker& self, const pass_input& pass) {
@@ -195,49 +216,95 @@ class transformer {
 
   /// Attention with its residual; with `keys_only` stops once keys and values are stored and returns false.
   [[nodiscard]] bool attend(worker& self, const pass_input& pass, std::size_t layer, bool keys_only) {
-    const llama_block& block = weights_.blocks[layer];
-    const product query{&block.query.weight, block.query.bias.data(), query_.data(), query_stride_, false};
-    const product key{&block.key.weight, block.key.bias.data(), key_.data(), key_stride_, false};
-    const product value{&block.value.weight, block.value.bias.data(), value_.data(), key_stride_, false};
-    multiply(self, pass, normed_, {query, key, value});
-    self.for_each(pass.rows.size(), 1, [&](std::size_t r) { store(pass.rows[r], r, layer); });
+    project(self, pass, layer, keys_only);
+    charge(self, pass_part::query_key_value);
     if (keys_only) return false;
     attend_tiles(self, pass, layer);
+    charge(self, pass_part::attention);
     self.for_each(pass.rows.size(), 1, [&](std::size_t r) { quantise(attended_, r); });
-    multiply(self, pass, attended_, {residual_product(block.attention_output)});
+    charge(self, pass_part::requantise);
+    multiply(self, pass, attended_, {residual_product(weights_.blocks[layer].attention_output)});
+    charge(self, pass_part::attention_output);
     return true;
   }
 
-  /// Rotates and scales the queries of a row, rotates its keys, and stores keys and values.
-  void store(const pass_row& row, std::size_t r, std::size_t layer) noexcept {
+  /// Queries, keys and values. Heads are rotated, scaled and stored by the thread that computed them, so that neither
+  /// they nor the lines of the cache travel between processors. A unit of work is the fewest heads that fill whole
+  /// groups of rows.
+  void project(worker& self, const pass_input& pass, std::size_t layer, bool keys_only) {
+    const std::size_t unit = cpu::group_rows / std::gcd(cpu::group_rows, config_.head_size);
+    const std::size_t key_units = (config_.key_heads + unit - 1) / unit;
+    const std::size_t query_units = keys_only ? 0 : (config_.heads + unit - 1) / unit;
+    self.for_each(key_units + query_units, 1, [&](std::size_t i) {
+      if (i < key_units) return project_keys(pass, layer, i * unit, std::min((i + 1) * unit, config_.key_heads));
+      const std::size_t first = (i - key_units) * unit;
+      project_queries(pass, layer, first, std::min(first + unit, config_.heads));
+    });
+  }
+
+  void project_queries(const pass_input& pass, std::size_t layer, std::size_t first, std::size_t last) noexcept {
     const std::size_t size = config_.head_size;
-    float* query = query_.data() + r * query_stride_;
-    for (std::size_t h = 0; h < config_.heads; ++h) rope_.rotate(row.position, query + h * size);
-    for (std::size_t d = 0; d < config_.query_width(); ++d) query[d] *= config_.attention_scale;
-    for (std::size_t h = 0; h < config_.key_heads; ++h) {
-      float* key = key_.data() + r * key_stride_ + h * size;
-      rope_.rotate(row.position, key);
-      row.cache->store(*kernels_, layer, h, row.slot, key, value_.data() + r * key_stride_ + h * size);
+    multiply_heads(weights_.blocks[layer].query, pass.rows.size(), first, last, query_.data(), query_stride_);
+    for (std::size_t r = 0; r < pass.rows.size(); ++r) {
+      float* query = query_.data() + r * query_stride_;
+      for (std::size_t h = first; h < last; ++h) rope_.rotate(pass.rows[r].position, query + h * size);
+      for (std::size_t d = first * size; d < last * size; ++d) query[d] *= config_.attention_scale;
     }
+  }
+
+  void project_keys(const pass_input& pass, std::size_t layer, std::size_t first, std::size_t last) noexcept {
+    const std::size_t size = config_.head_size;
+    multiply_heads(weights_.blocks[layer].key, pass.rows.size(), first, last, key_.data(), key_stride_);
+    multiply_heads(weights_.blocks[layer].value, pass.rows.size(), first, last, value_.data(), key_stride_);
+    for (std::size_t r = 0; r < pass.rows.size(); ++r) {
+      const pass_row& row = pass.rows[r];
+      for (std::size_t h = first; h < last; ++h) {
+        float* key = key_.data() + r * key_stride_ + h * size;
+        rope_.rotate(row.position, key);
+        row.cache->store(*kernels_, layer, h, row.slot, key, value_.data() + r * key_stride_ + h * size);
+      }
+    }
+  }
+
+  /// Heads [first, last) of the product with the normed rows. `first` heads fill whole groups of rows.
+  void multiply_heads(const linear_layer& layer, std::size_t rows, std::size_t first, std::size_t last, float* out,
+                      std::size_t out_stride) const noexcept {
+    const std::size_t end = round_up(last * config_.head_size, cpu::group_rows);
+    multiply_groups({&layer.weight, layer.bias.data(), out, out_stride, false}, normed_, rows,
+                    first * config_.head_size / cpu::group_rows, end / cpu::group_rows);
   }
 
   void attend_tiles(worker& self, const pass_input& pass, std::size_t layer) {
     const std::size_t heads = config_.key_heads;
-    const std::size_t group_width = config_.heads_per_key() * config_.head_size;
-    const attention attention(*kernels_, layer, config_.heads_per_key());
-    self.for_each(tiles_.size() * heads, 1, [&](std::size_t item) {
-      const std::size_t head = item % heads;
-      const row_tile tile = tiles_[item / heads];
-      attention.attend(head, pass.rows.subspan(tile.first, tile.count),
-                       query_.data() + tile.first * query_stride_ + head * group_width, query_stride_,
-                       scratch_[self.index()], attended_.row(tile.first) + head * group_width, attended_.stride());
+    const attention attention(*kernels_, *attention_kernels_, layer, config_.heads_per_key());
+    if (most_chunks_ == 1) {
+      self.for_each(tiles_.size() * heads, 1, [&](std::size_t item) {
+        attention.attend(item % heads, tile_of(pass, tiles_[item / heads]), scratch_[self.index()]);
+      });
+      return;
+    }
+    self.for_each(tiles_.size() * most_chunks_ * heads, 1, [&](std::size_t item) {
+      const row_tile at = tiles_[item / heads / most_chunks_];
+      const attention_tile tile = tile_of(pass, at);
+      const std::size_t chunk = item / heads % most_chunks_;
+      if (chunk >= attention::chunks(tile.rows)) return;
+      attention.attend_chunk(item % heads, tile, chunk, scratch_[self.index()], chunk_states_, at.first);
     });
+    const attention_tile all = tile_of(pass, {0, pass.rows.size()});
+    self.for_each(pass.rows.size() * heads, 1,
+                  [&](std::size_t item) { attention.merge(item % heads, all, item / heads, chunk_states_, 0); });
+  }
+
+  [[nodiscard]] attention_tile tile_of(const pass_input& pass, row_tile at) noexcept {
+    return {pass.rows.subspan(at.first, at.count), query_.data() + at.first * query_stride_, query_stride_,
+            attended_.row(at.first), attended_.stride()};
   }
 
   void feed_forward(worker& self, const pass_input& pass, const llama_block& block) {
     const product gate{&block.gate.weight, block.gate.bias.data(), gated_.row(0), gated_.stride(), false};
     const product up{&block.up.weight, block.up.bias.data(), up_.data(), gated_.stride(), false};
     multiply(self, pass, normed_, {gate, up});
+    charge(self, pass_part::gate_up);
     constexpr std::size_t piece = 512;
     const std::size_t width = config_.feed_forward;
     const std::size_t pieces = (width + piece - 1) / piece;
@@ -249,7 +316,9 @@ class transformer {
                               round_up(last - first, 8));
       if (activations_ == activation_kind::int8_blocks) gated_.quantise(*kernels_, r, first, last);
     });
+    charge(self, pass_part::activation);
     multiply(self, pass, gated_, {residual_product(block.down)});
+    charge(self, pass_part::down);
   }
 
   [[nodiscard]] product residual_product(const linear_layer& layer) noexcept {
@@ -285,12 +354,16 @@ class transformer {
   [[nodiscard]] float* residual_row(std::size_t r) noexcept { return residual_.data() + r * normed_.stride(); }
 
   static constexpr std::size_t key_padding = 8;  // kernels read heads up to a multiple of 8 floats
+  static constexpr std::size_t most_tile_queries = 48;
+  static constexpr std::size_t most_split_rows = 16;
 
   llama_config config_;
   llama_weights weights_;
   const cpu::kernel_table* kernels_ = nullptr;
+  const cpu::attention_table* attention_kernels_ = nullptr;
   activation_kind activations_ = activation_kind::int8_blocks;
   std::unique_ptr<thread_pool> pool_;
+  pass_clock* clock_ = nullptr;
   rope_table rope_;
   activation_rows normed_;    // [row][embedding]
   activation_rows attended_;  // [row][heads * head_size]
@@ -304,8 +377,10 @@ class transformer {
   std::size_t key_stride_ = 0;
   std::size_t logits_stride_ = 0;
   std::size_t widest_tile_ = 1;
+  std::size_t most_chunks_ = 1;             // of a row of the running pass, where chunks are shared out
   std::vector<attention_scratch> scratch_;  // of each thread
-  std::vector<row_tile> tiles_;             // of the running pass
+  chunk_states chunk_states_;
+  std::vector<row_tile> tiles_;  // of the running pass
 };
 
 }  // namespace decant::inline DECANT_ABI
