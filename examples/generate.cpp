@@ -113,7 +113,7 @@ decoder_parts prepare(const options& chosen, loaded_model& target, std::optional
                       std::size_t prompt_length) {
   decoder_parts parts{target, nullptr, {}, {}, rows_for_judge(target), prompt_length};
   if (const std::string path = chosen.draft_model(); !path.empty()) {
-    draft.emplace(load_model(path, chosen.threads, 0));
+    draft.emplace(load_model(path, chosen.threads, 0, chosen.cache_weights));
     check_same_vocabulary(target, *draft);
     parts.draft = &*draft;
   }
@@ -130,7 +130,7 @@ constexpr int exit_mistake = 2;
 constexpr int exit_interrupted = 130;
 
 int run_program(const options& chosen) {
-  loaded_model target = load_model(chosen.model, chosen.threads, chosen.context);
+  loaded_model target = load_model(chosen.model, chosen.threads, chosen.context, chosen.cache_weights);
   const std::vector<decant::token> prompt = encode_prompt(chosen, target);
   const owned_file trace = chosen.trace ? open_file(*chosen.trace, "wb") : nullptr;
   const owned_file json = chosen.json ? open_file(*chosen.json, "wb") : nullptr;

@@ -39,8 +39,16 @@ T loaded(decant::result<T> part, const std::string& path) {
   throw refusal(fmt::format("the model {} cannot be used: {}", path, part.error().message().c_str()));
 }
 
-/// `context` of 0 takes the model's own; a longer one than the model is made for is refused.
-inline loaded_model load_model(const std::string& path, std::size_t threads, std::size_t context) {
+/// Says what was wrong with the weights kept from an earlier run, if anything was: they are only slower then.
+inline void report_kept_weights(const decant::reference_model& network) {
+  const decant::weight_storage kept = network.weights_stored();
+  if (kept != decant::weight_storage::failed && kept != decant::weight_storage::mended) return;
+  fmt::print(stderr, "weights    {}\n", network.weights_problem().message().c_str());
+}
+
+/// `context` of 0 takes the model's own; a longer one than the model is made for is refused. With `keep_weights` the
+/// weights are kept in the user's cache in the layout of the kernels, for the next load.
+inline loaded_model load_model(const std::string& path, std::size_t threads, std::size_t context, bool keep_weights) {
   const auto file = loaded(decant::gguf_file::open(path.c_str()), path);
   auto words = loaded(decant::load_tokenizer(file), path);
   const std::size_t trained = loaded(decant::llama_config::read(file), path).context;
@@ -51,11 +59,14 @@ inline loaded_model load_model(const std::string& path, std::size_t threads, std
   decant::reference_options setup;
   setup.threads = threads;
   setup.context = context;
+  const std::string weight_folder = decant::user_cache_folder().string();
+  if (keep_weights) setup.weight_folder = weight_folder.c_str();
   auto network = loaded(decant::reference_model::load(file, setup, progress), path);
   if (network.vocab_size() != words.words().size()) {
     throw refusal(fmt::format("the model {} cannot be used: it has {} tokens and embeddings of {}", path,
                               words.words().size(), network.vocab_size()));
   }
+  report_kept_weights(network);
   const auto chat_template = loaded(file.get_or<std::string_view>("tokenizer.chat_template", std::string_view()), path);
   return {path, std::move(words), std::move(network), std::string(chat_template)};
 }

@@ -76,6 +76,7 @@ struct options {
   std::uint64_t seed = 0;
   std::size_t threads = std::clamp<std::size_t>(std::thread::hardware_concurrency(), 1, 8);
   std::size_t context = 0;
+  bool cache_weights = false;  ///< keep them in the kernels' layout
   std::vector<std::string> stops;
   bool logprobs = false;
   std::size_t alternatives = 0;  ///< best tokens to show beside each emitted one
@@ -334,6 +335,8 @@ inline void declare(CLI::App& app, options& chosen) {
       ->check(whole(0, most_tokens))
       ->capture_default_str();
 
+  app.add_flag("--cache-weights", chosen.cache_weights,
+               "Keep the weights as the kernels want them in the user's cache, so that the next load is shorter");
   auto* logprobs = app.add_flag("--logprobs", chosen.logprobs,
                                 "Show the log-probability of every token (at temperature 0: the model's own)");
   app.add_option("--alternatives", chosen.alternatives, "Of --logprobs: show so many best tokens beside each")
