@@ -260,6 +260,34 @@ TEST_CASE("generate: costs are measured once, kept, and measured again when aske
   CHECK_FALSE(measures({}));
 }
 
+TEST_CASE("generate: weights are kept when asked, and made again when what was kept is damaged") {
+  const scratch_folder cache;
+  const auto with = [&](std::vector<std::string> more) {
+    more.insert(more.begin(),
+                {"--model", tiny_target, "--prompt", "It was a truth", "--tokens", "8", "--no-calibrate"});
+    const program_result got = run(more, "", "env -u DECANT_MODEL DECANT_CACHE=" + quoted(cache.path()));
+    CAPTURE(got.err);
+    CHECK(got.status == 0);
+    return got;
+  };
+  const auto files = [&] { return std::distance(std::filesystem::directory_iterator(cache.path()), {}); };
+  const std::string text = with({}).out;
+  CHECK(files() == 0);
+  CHECK(with({"--cache-weights"}).out == text);
+  REQUIRE(files() == 1);
+  const program_result again = with({"--cache-weights"});
+  CHECK(again.out == text);
+  CHECK_FALSE(contains(again.err, "weights    "));
+
+  const std::filesystem::path kept = std::filesystem::directory_iterator(cache.path())->path();
+  std::filesystem::resize_file(kept, std::filesystem::file_size(kept) - 1);
+  const program_result mended = with({"--cache-weights"});
+  CHECK(mended.out == text);
+  CHECK(contains(mended.err, "weights    "));
+  CHECK(contains(mended.err, "stored weights: body"));
+  CHECK_FALSE(contains(with({"--cache-weights"}).err, "weights    "));
+}
+
 TEST_CASE("generate: costs that cannot be kept do not stop it") {
   const auto model = decant_test::everyday_model_path();
   if (!model) DECANT_SKIP(decant_test::everyday_model_missing);

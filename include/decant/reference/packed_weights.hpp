@@ -57,8 +57,9 @@ namespace detail {
   for (; at + 8 * lanes <= bytes.size(); at += 8 * lanes) {
     for (std::size_t lane = 0; lane < lanes; ++lane) include(lane, at + 8 * lane, 8);
   }
-  for (std::size_t lane = 0; at < bytes.size(); ++lane, at += 8)
+  for (std::size_t lane = 0; at < bytes.size(); ++lane, at += 8) {
     include(lane, at, std::min<std::size_t>(8, bytes.size() - at));
+  }
   fnv_hash hash;
   hash.add(bytes.size());
   for (const std::uint64_t lane : sum) hash.add(lane);
@@ -90,9 +91,10 @@ class packed_plan {
     pool.run([&](thread_pool::worker& self) {
       for (const item& one : items_) {
         self.for_ranges(one.matrix->groups(), 4, [&](std::size_t first, std::size_t last) {
+          // All threads go through all phases, even when there is no more to do: they wait for each other.
+          if (poisoned != nullptr) return;
           if (!one.matrix->pack_groups(*one.tensor, base + one.offset, first, last)) poisoned = &one;
         });
-        if (poisoned != nullptr) return;
         if (self.index() == 0) progress(static_cast<std::size_t>(&one - items_.data()) + 1, items_.size());
       }
     });
