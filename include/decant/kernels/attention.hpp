@@ -10,10 +10,8 @@
 // tokens of the verify step, of which a row sees those its bits name. Every (segment, key head) is cut into chunks of
 // 256 ranks (kernels/attention_chunk.hpp); work is shared out by a schedule:
 //  - fixed_chunks: LeanAttention's line of all chunks (arXiv 2405.10480), cut into shares of equal work, with a state
-//  for
-//    each chunk. The bits of a row depend on its segments and what it sees, on nothing else;
-//  - stream_k: the same shares, with one state for each run of chunks: fewer states, and bits that depend on the
-//  workers;
+//    per chunk. The bits of a row depend on its segments and what it sees, on nothing else;
+//  - stream_k: the same shares with a state per run of chunks: fewer states, and bits that depend on the workers;
 //  - fixed_split: FlashDecoding's (the split count of FlashAttention 2), every segment in equally many parts;
 //  - one_head: a worker takes whole heads.
 // States of a row are merged along its segments from the root, in the order of chunks, after a barrier: no worker waits
