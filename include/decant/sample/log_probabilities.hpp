@@ -61,10 +61,10 @@ template <class Real>
 template <class Real>
 [[nodiscard]] double log_sum_exp(std::span<const Real> row) {
   double top = -std::numeric_limits<double>::infinity();
-  for (const Real logit : row) top = std::max(top, as_double(logit));
+  for (const Real& logit : row) top = std::max(top, as_double(logit));
   if (!(top >= std::numeric_limits<double>::lowest())) return top;
   double sum = 0;
-  for (const Real logit : row) sum += std::exp(as_double(logit) - top);
+  for (const Real& logit : row) sum += std::exp(as_double(logit) - top);
   return top + std::log(sum);
 }
 
