@@ -22,17 +22,24 @@ namespace detail {
   return error{error_code::invalid_argument, "alpha, the share of a contrastive head, must lie in (0, 1]"};
 }
 
-/// Writes `score(i)` for the tokens of the head of a row and -infinity for all others. NaN is passed on.
+/// Writes `score(expert, amateur)` of the logits for the tokens of the expert's head and -infinity for all others. NaN
+/// is passed on. False when the rows differ in size or the amateur bans every token.
 template <class Real, class Score>
-void write_head(std::span<const Real> row, float alpha, std::span<Real> out, const Score& score) {
+[[nodiscard]] bool contrast(std::span<const Real> row, std::span<const Real> amateur, float alpha, std::span<Real> out,
+                            const Score& score) {
+  if (row.size() != amateur.size() || row.size() != out.size()) return false;
+  const double least = least_allowed(amateur);
+  if (!(least <= std::numeric_limits<double>::max())) return false;
   double top = -std::numeric_limits<double>::infinity();
   for (const Real logit : row) top = std::max(top, static_cast<double>(logit));
   const double bar = std::min(top, top + std::log(static_cast<double>(alpha)));
   for (std::size_t i = 0; i < out.size(); ++i) {
     const auto logit = static_cast<double>(row[i]);
     const bool outside = logit < bar || logit < std::numeric_limits<double>::lowest();
-    out[i] = outside ? -std::numeric_limits<Real>::infinity() : static_cast<Real>(score(i));
+    out[i] = outside ? -std::numeric_limits<Real>::infinity()
+                     : static_cast<Real>(score(logit, std::max(static_cast<double>(amateur[i]), least)));
   }
+  return true;
 }
 
 }  // namespace detail
@@ -53,14 +60,8 @@ struct contrastive_decoding {
   template <class Real>
   [[nodiscard]] bool operator()(std::span<const Real> expert, std::span<const Real> amateur,
                                 std::span<Real> out) const {
-    if (expert.size() != amateur.size() || expert.size() != out.size()) return false;
-    const double least = detail::least_allowed(amateur);
-    if (!(least <= std::numeric_limits<double>::max())) return false;
     const auto heat = static_cast<double>(amateur_temperature);
-    detail::write_head(expert, alpha, out, [&](std::size_t i) {
-      return static_cast<double>(expert[i]) - std::max(static_cast<double>(amateur[i]), least) / heat;
-    });
-    return true;
+    return detail::contrast(expert, amateur, alpha, out, [heat](double e, double a) { return e - a / heat; });
   }
 
   friend constexpr bool operator==(const contrastive_decoding&, const contrastive_decoding&) = default;
@@ -81,14 +82,8 @@ struct contrastive_logits {
   template <class Real>
   [[nodiscard]] bool operator()(std::span<const Real> expert, std::span<const Real> amateur,
                                 std::span<Real> out) const {
-    if (expert.size() != amateur.size() || expert.size() != out.size()) return false;
-    const double least = detail::least_allowed(amateur);
-    if (!(least <= std::numeric_limits<double>::max())) return false;
     const auto b = static_cast<double>(beta);
-    detail::write_head(expert, alpha, out, [&](std::size_t i) {
-      return (1 + b) * static_cast<double>(expert[i]) - b * std::max(static_cast<double>(amateur[i]), least);
-    });
-    return true;
+    return detail::contrast(expert, amateur, alpha, out, [b](double e, double a) { return (1 + b) * e - b * a; });
   }
 
   friend constexpr bool operator==(const contrastive_logits&, const contrastive_logits&) = default;
