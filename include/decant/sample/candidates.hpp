@@ -311,12 +311,14 @@ class candidates {
     return found;
   }
 
-  /// The survivors in canonical order, best first, in `scratch()`: valid until a member that ranks is called. The set
-  /// becomes sparse. O(candidates log candidates): for sets that a truncation has made small.
+  /// The survivors that are not banned in canonical order, best first, in `scratch()`: valid until a member that ranks
+  /// is called. The set becomes sparse. O(candidates log candidates): for sets that a truncation has made small.
   [[nodiscard]] std::span<const candidate<Real>> ranked() {
     make_sparse();
     scratch_.clear();
-    visit([this](token id, Real logit) { scratch_.push_back({id, logit}); });
+    visit([this](token id, Real logit) {
+      if (!is_banned(logit)) scratch_.push_back({id, logit});
+    });
     std::sort(scratch_.begin(), scratch_.end(), ranks_before<Real>);
     return scratch_;
   }

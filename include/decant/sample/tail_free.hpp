@@ -34,7 +34,7 @@ struct tail_free {
   template <class Real>
   void apply(candidates<Real>& set) const {
     if (!(z < 1.0f)) return;
-    const std::size_t kept = prefix<Real>(allowed<Real>(set.ranked()));
+    const std::size_t kept = prefix<Real>(set.ranked());
     if (kept == 0) set.note_rescue();
     set.keep_best(std::max(kept, min_keep));
   }
@@ -42,15 +42,6 @@ struct tail_free {
   friend constexpr bool operator==(const tail_free&, const tail_free&) = default;
 
  private:
-  /// Without those that a step before this one has banned.
-  template <class Real>
-  [[nodiscard]] static std::span<const candidate<Real>> allowed(std::span<const candidate<Real>> ranked) {
-    while (!ranked.empty() && !(ranked.back().logit >= std::numeric_limits<Real>::lowest())) {
-      ranked = ranked.first(ranked.size() - 1);
-    }
-    return ranked;
-  }
-
   /// The number of candidates before the cut. Probabilities relative to the best one: a common factor cancels.
   template <class Real>
   [[nodiscard]] std::size_t prefix(std::span<const candidate<Real>> ranked) const {
