@@ -69,15 +69,26 @@ inline decant::sequence_breakers usual_breakers(loaded_model& model) {
   return decant::sequence_breakers::from_texts(texts, model.network.vocab_size(), text_of, tokenize);
 }
 
+inline std::vector<decant::token> ends_of(const loaded_model& model) {
+  const decant::token_span ends = model.words.words().end_of_generation();
+  return {ends.begin(), ends.end()};
+}
+
+/// The settings that every order has.
+template <class Settings>
+void set_usual(Settings& made, const options& chosen, float temperature) {
+  made.temperature = temperature;
+  made.top_k = chosen.top_k;
+  made.top_p = chosen.top_p;
+  made.min_p = chosen.min_p;
+}
+
 inline decant::llama_cpp_settings llama_cpp_settings_of(const options& chosen, float temperature,
                                                         const sampler_site& site) {
   const sampler_options& s = chosen.sampler;
   decant::llama_cpp_settings made;
-  made.temperature = temperature;
+  set_usual(made, chosen, temperature);
   made.dynatemp_range = s.temperature_range.value_or(0.0f);
-  made.top_k = chosen.top_k;
-  made.top_p = chosen.top_p;
-  made.min_p = chosen.min_p;
   made.typ_p = s.typical.value_or(1.0f);
   made.top_n_sigma = s.top_n_sigma.value_or(-1.0f);
   made.xtc_probability = s.xtc.value_or(0.0f);
@@ -98,18 +109,14 @@ inline decant::llama_cpp_settings llama_cpp_settings_of(const options& chosen, f
 inline decant::hf_settings hf_settings_of(const options& chosen, float temperature, const sampler_site& site) {
   const sampler_options& s = chosen.sampler;
   decant::hf_settings made;
-  made.temperature = temperature;
-  made.top_k = chosen.top_k;
-  made.top_p = chosen.top_p;
-  made.min_p = chosen.min_p;
+  set_usual(made, chosen, temperature);
   made.typical_p = s.typical.value_or(1.0f);
   made.epsilon_cutoff = s.epsilon.value_or(0.0f);
   made.eta_cutoff = s.eta.value_or(0.0f);
   made.repetition_penalty = s.repeat_penalty.value_or(1.0f);
   made.no_repeat_ngram_size = s.no_repeat_ngram.value_or(0);
   made.min_new_tokens = s.min_tokens.value_or(0);
-  const decant::token_span ends = site.model.words.words().end_of_generation();
-  made.eos_token_id.assign(ends.begin(), ends.end());
+  made.eos_token_id = ends_of(site.model);
   made.prompt_length = site.prompt_length;
   return made;
 }
@@ -117,16 +124,12 @@ inline decant::hf_settings hf_settings_of(const options& chosen, float temperatu
 inline decant::vllm_settings vllm_settings_of(const options& chosen, float temperature, const sampler_site& site) {
   const sampler_options& s = chosen.sampler;
   decant::vllm_settings made;
-  made.temperature = temperature;
-  made.top_k = chosen.top_k;
-  made.top_p = chosen.top_p;
-  made.min_p = chosen.min_p;
+  set_usual(made, chosen, temperature);
   made.repetition_penalty = s.repeat_penalty.value_or(1.0f);
   made.frequency_penalty = s.frequency_penalty.value_or(0.0f);
   made.presence_penalty = s.presence_penalty.value_or(0.0f);
   made.min_tokens = s.min_tokens.value_or(0);
-  const decant::token_span ends = site.model.words.words().end_of_generation();
-  made.stop_token_ids.assign(ends.begin(), ends.end());
+  made.stop_token_ids = ends_of(site.model);
   made.prompt_length = site.prompt_length;
   return made;
 }

@@ -3,7 +3,9 @@
 // Draft rows guided into a tree by a builder, without a model: the host runs the draft passes. Each wanted node's
 // logits row goes through the drafter's own sampler chain, and the resulting law q is both what tokens are drawn from
 // and what the verifier later divides by, so the two can never differ (same scalar, same temperature, same truncation).
-// `model_drafter` is this plus a model; a host that batches the draft passes of many sequences uses it as it is.
+// A sampler that learns from emitted tokens is only advanced here, for committed tokens have no draft rows: its draft
+// law is the one it starts with, which costs acceptance and no exactness. `model_drafter` is this plus a model; a host
+// that batches the draft passes of many sequences uses it as it is.
 #ifndef DECANT_DRAFT_GUIDED_DRAFTER_HPP
 #define DECANT_DRAFT_GUIDED_DRAFTER_HPP
 
