@@ -219,3 +219,11 @@ TEST_CASE("a copy of a penalty's state keeps the counts, not the tokens alone") 
   CHECK(copy == state);
   CHECK(counts_of(std::get<0>(copy)) == std::map<token, int>{{1, 1}, {2, 2}});
 }
+
+TEST_CASE("a very long window takes no more memory than its tokens") {
+  token_window window(std::numeric_limits<std::int32_t>::max());
+  for (token t = 0; t < 5000; ++t) window.push(t % 2000);
+  REQUIRE(window.counts().size() == 2000);
+  CHECK(window.counts().front().count == 3);
+  CHECK(window.counts().back().count == 2);
+}

@@ -23,7 +23,7 @@
 namespace decant::inline DECANT_ABI {
 
 /// The tokens of a sliding window and how often each occurs. Copying hands on the capacity too, so copying onto a used
-/// object and then pushing a token allocates nothing unless an unbounded history outgrows all that was seen before.
+/// object and then pushing a token allocates nothing unless a long history outgrows all that was seen before.
 class token_window {
  public:
   /// How often a token occurs.
@@ -38,8 +38,9 @@ class token_window {
   /// `length` tokens; 0 holds none, a negative length holds the whole sequence. The first `skipped` tokens of the text
   /// do not take part.
   explicit token_window(std::int32_t length, std::size_t skipped = 0) : length_(length), skipped_(skipped) {
-    counts_.reserve(length < 0 ? unbounded_reserve : index(length));
-    if (length > 0) ring_.reserve(index(length));
+    const std::size_t room = length < 0 ? reserve_at_most : std::min(index(length), reserve_at_most);
+    counts_.reserve(room);
+    if (length > 0) ring_.reserve(room);
   }
   token_window(const token_window& other) { *this = other; }
   token_window(token_window&&) noexcept = default;
@@ -85,7 +86,8 @@ class token_window {
   }
 
  private:
-  static constexpr std::size_t unbounded_reserve = 1024;
+  /// Longer histories grow as they fill.
+  static constexpr std::size_t reserve_at_most = 1024;
 
   template <class T>
   static void copy_with_capacity(const std::vector<T>& from, std::vector<T>& to) {

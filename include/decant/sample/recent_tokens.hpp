@@ -12,14 +12,14 @@
 namespace decant::inline DECANT_ABI {
 
 /// The last tokens of a text. Copying hands on the capacity too, so copying onto a used object and then pushing
-/// allocates nothing unless an unbounded history outgrows all that was seen before. A copy is one move of the tokens.
+/// allocates nothing unless a long history outgrows all that was seen before. A copy is one move of the tokens.
 class recent_tokens {
  public:
   recent_tokens() = default;
   /// The last `length` tokens; 0 holds none, a negative length holds all. The first `skipped` tokens of the text do not
   /// take part.
   explicit recent_tokens(std::int32_t length, std::size_t skipped = 0) : length_(length), skipped_(skipped) {
-    tokens_.reserve(length < 0 ? unbounded_reserve : 2 * index(length));
+    tokens_.reserve(length < 0 ? reserve_at_most : std::min(2 * index(length), reserve_at_most));
   }
   recent_tokens(const recent_tokens& other) { *this = other; }
   recent_tokens(recent_tokens&&) noexcept = default;
@@ -64,7 +64,8 @@ class recent_tokens {
   }
 
  private:
-  static constexpr std::size_t unbounded_reserve = 1024;
+  /// Longer histories grow as they fill.
+  static constexpr std::size_t reserve_at_most = 1024;
 
   std::vector<token> tokens_;  ///< at most twice the length, so that they stay contiguous
   std::int32_t length_ = 0;
