@@ -20,6 +20,7 @@ LIGHT_FOLDERS = ("core", "sample", "draft", "tree", "verify", "control", "decode
 HEAVY_INCLUDE = re.compile(r"\s*#\s*include\s*<(random|regex|thread|filesystem|iostream|fmt/|Eigen/)")
 PRINT_OR_EXIT = re.compile(r"(?<![\w.])(?:std::)?(?:(?:f?printf|puts|abort|_?exit|quick_exit)\s*\(|(?:cout|cerr|clog)\b)")
 TEST_NAME = re.compile(r"^\s*(?:TEMPLATE_)?TEST_CASE\(\s*\"([^\"]*)\"", re.MULTILINE)
+WHOLE_TEST_NAME = re.compile(r"^\s*(?:TEMPLATE_)?TEST_CASE\(\s*((?:\"[^\"]*\"\s*)+)[,)]", re.MULTILINE)
 NAME_BREAKS_SELECTION = re.compile(r"[\[\];*~\\]")
 
 
@@ -84,8 +85,20 @@ def test_names_can_be_selected(root):
                 yield f"{path}:1: the test runner cannot select a test case by the name '{name}'"
 
 
+def test_names_are_unique(root):
+    """Two test cases of one name in a program make it list none, and the suite would pass without them."""
+    for folder in sorted(path for path in (root / "tests").iterdir() if path.is_dir()):
+        seen = {}
+        for path in sorted(folder.glob("*_test.cpp")):
+            for literals in WHOLE_TEST_NAME.findall(path.read_text(encoding="ascii", errors="replace")):
+                name = "".join(re.findall(r'"([^"]*)"', literals))
+                if name in seen:
+                    yield f"{path}:1: the test case '{name}' is in {seen[name].name} already"
+                seen[name] = path
+
+
 RULES = (licence_line, ascii_only, changelog_names_version, light_headers, headers_stay_quiet,
-         test_names_can_be_selected)
+         test_names_can_be_selected, test_names_are_unique)
 
 
 def main():

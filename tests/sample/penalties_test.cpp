@@ -220,7 +220,7 @@ TEST_CASE("a copy of a penalty's state keeps the counts, not the tokens alone") 
   CHECK(counts_of(std::get<0>(copy)) == std::map<token, int>{{1, 1}, {2, 2}});
 }
 
-TEST_CASE("a very long window takes no more memory than its tokens") {
+TEST_CASE("a very long penalty window takes no more memory than its tokens") {
   token_window window(std::numeric_limits<std::int32_t>::max());
   for (token t = 0; t < 5000; ++t) window.push(t % 2000);
   REQUIRE(window.counts().size() == 2000);

@@ -94,7 +94,7 @@ TEST_CASE("a text ends with its tails") {
   CHECK_FALSE(decant::ends_with(text, tokens{1, 3}));
 }
 
-TEST_CASE("a very long window takes no more memory than its tokens") {
+TEST_CASE("a very long history takes no more memory than its tokens") {
   recent_tokens window(std::numeric_limits<std::int32_t>::max());
   for (token t = 0; t < 5000; ++t) window.push(t);
   CHECK(window.view().size() == 5000);
