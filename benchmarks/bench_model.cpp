@@ -70,7 +70,7 @@ void need(const result<void>& outcome) {
 
 void measure_product(bench::figures& out, tensor_type type, std::size_t columns) {
   constexpr std::size_t rows = 256;
-  constexpr std::size_t length = 576;
+  constexpr std::size_t length = 768;
   std::vector<std::byte> bytes(row_bytes(type, length) * rows, std::byte{0x11});
   const gguf_tensor tensor{"weights", type, 2, {length, rows, 1, 1}, 0, bytes};
   const packed_matrix matrix = need(packed_matrix::pack(tensor));
@@ -95,7 +95,8 @@ void measure_product(bench::figures& out, tensor_type type, std::size_t columns)
 }
 
 void measure_products(bench::figures& out) {
-  for (const tensor_type type : {tensor_type::q4_1, tensor_type::q8_0, tensor_type::f32}) {
+  for (const tensor_type type : {tensor_type::q4_0, tensor_type::q4_1, tensor_type::q8_0, tensor_type::q4_k,
+                                 tensor_type::q6_k, tensor_type::f32}) {
     for (const std::size_t columns : {1U, 2U, 4U, 8U, 64U}) measure_product(out, type, columns);
   }
 }

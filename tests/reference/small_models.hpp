@@ -25,6 +25,8 @@ using decant::token;
 using decant::token_tree;
 using row_type = std::vector<float>;
 
+inline constexpr decant::kv_type every_kv_type[] = {decant::kv_type::f16, decant::kv_type::f32, decant::kv_type::i8};
+
 inline reference_options small(std::size_t threads = 1, std::size_t context = 200) {
   reference_options options;
   options.threads = threads;

@@ -118,6 +118,17 @@ struct gguf_value {
 
   [[nodiscard]] bool is_array() const noexcept { return type == gguf_type::array; }
 
+  /// The elements as they are in the file. O(1), for texts O(count).
+  [[nodiscard]] std::span<const std::byte> bytes() const noexcept {
+    const std::byte* end = data;
+    if (element_type != gguf_type::string) end += count * smallest_size(element_type);
+    for (std::uint64_t i = 0; element_type == gguf_type::string && i < count; ++i) {
+      const auto size = take<std::uint64_t>(end);
+      end += size;
+    }
+    return {data, end};
+  }
+
   /// Converts a scalar to bool, an integer type, float, double or std::string_view. False when the kinds differ or the
   /// number does not fit; `out` is then unspecified.
   template <class T>

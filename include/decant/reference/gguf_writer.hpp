@@ -49,6 +49,18 @@ class gguf_writer {
     return set_array(key, std::span<const T>(values));
   }
 
+  /// Adds an entry of another file as it is.
+  gguf_writer& add(const gguf_entry& entry) {
+    begin_entry(entry.name, entry.value.type);
+    if (entry.value.is_array()) {
+      put(entries_, static_cast<std::uint32_t>(entry.value.element_type));
+      put(entries_, entry.value.count);
+    }
+    const std::span<const std::byte> bytes = entry.value.bytes();
+    entries_.insert(entries_.end(), bytes.begin(), bytes.end());
+    return *this;
+  }
+
   /// Adds a tensor of any type from its bytes; `dimensions` begins with the contiguous one.
   gguf_writer& add_tensor(std::string_view name, tensor_type type, std::span<const std::uint64_t> dimensions,
                           std::span<const std::byte> bytes) {
@@ -73,6 +85,29 @@ class gguf_writer {
 
   /// The whole file.
   [[nodiscard]] std::vector<std::byte> bytes() const {
+    std::vector<std::byte> file = head();
+    file.insert(file.end(), data_.begin(), data_.end());
+    return file;
+  }
+
+  /// Writes the file. Error: `file_unreadable` with the path.
+  [[nodiscard]] result<void> write(const char* path) const {
+    const std::vector<std::byte> start = head();
+    std::unique_ptr<std::FILE, int (*)(std::FILE*)> stream(std::fopen(path, "wb"), &std::fclose);
+    if (stream == nullptr) return error{error_code::file_unreadable, path};
+    const auto put_all = [&](const std::vector<std::byte>& part) {
+      return std::fwrite(part.data(), 1, part.size(), stream.get()) == part.size();
+    };
+    const bool complete = put_all(start) && put_all(data_);
+    const bool closed = std::fclose(stream.release()) == 0;
+    return complete && closed ? result<void>() : result<void>(error{error_code::file_unreadable, path});
+  }
+
+ private:
+  static constexpr std::size_t alignment = 32;
+
+  /// All that comes before the data of the tensors.
+  [[nodiscard]] std::vector<std::byte> head() const {
     std::vector<std::byte> file;
     for (const char c : {'G', 'G', 'U', 'F'}) put(file, c);
     put(file, std::uint32_t{3});
@@ -81,22 +116,8 @@ class gguf_writer {
     file.insert(file.end(), entries_.begin(), entries_.end());
     file.insert(file.end(), tensors_.begin(), tensors_.end());
     file.resize(round_up(file.size(), alignment));
-    file.insert(file.end(), data_.begin(), data_.end());
     return file;
   }
-
-  /// Writes the file. Error: `file_unreadable` with the path.
-  [[nodiscard]] result<void> write(const char* path) const {
-    const std::vector<std::byte> file = bytes();
-    std::unique_ptr<std::FILE, int (*)(std::FILE*)> stream(std::fopen(path, "wb"), &std::fclose);
-    if (stream == nullptr) return error{error_code::file_unreadable, path};
-    const bool complete = std::fwrite(file.data(), 1, file.size(), stream.get()) == file.size();
-    const bool closed = std::fclose(stream.release()) == 0;
-    return complete && closed ? result<void>() : result<void>(error{error_code::file_unreadable, path});
-  }
-
- private:
-  static constexpr std::size_t alignment = 32;
 
   template <class T>
   [[nodiscard]] static constexpr gguf_type type_of() noexcept {
@@ -148,9 +169,9 @@ class gguf_writer {
 
   template <class T>
   static void put(std::vector<std::byte>& out, T value) {
-    std::byte bytes[sizeof(T)];
-    std::memcpy(bytes, &value, sizeof(T));
-    out.insert(out.end(), bytes, bytes + sizeof(T));
+    const std::size_t at = out.size();
+    out.resize(at + sizeof(T));
+    std::memcpy(out.data() + at, &value, sizeof(T));
   }
 
   std::uint64_t tensor_count_ = 0;

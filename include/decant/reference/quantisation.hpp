@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
-// Block formats of quantised weights: exact dequantisation of every supported type, and the reference quantisers of the
-// 32-element types (round to nearest, scales stored as binary16). These are plain loops: the specification that kernels
-// are tested against, and what loading uses.
+// Block formats of quantised weights: exact dequantisation of every supported type, the specification that kernels are
+// tested against and what loading uses; and quantisers of every type. Those of the 32-element types round to nearest
+// with scales from the extremes of a block; those of the K types search (k_quantisation.hpp).
 #ifndef DECANT_REFERENCE_QUANTISATION_HPP
 #define DECANT_REFERENCE_QUANTISATION_HPP
 
 #include <decant/kernels/float16.hpp>
+#include <decant/reference/k_quantisation.hpp>
+#include <decant/reference/quantised_block.hpp>
 #include <decant/reference/tensor_type.hpp>
 
 #include <algorithm>
@@ -19,41 +21,6 @@
 namespace decant::inline DECANT_ABI {
 
 namespace block {
-
-[[nodiscard]] inline std::uint16_t load_u16(const std::byte* at) noexcept {
-  std::uint16_t value;
-  std::memcpy(&value, at, sizeof value);
-  return value;
-}
-[[nodiscard]] inline std::uint32_t load_u32(const std::byte* at) noexcept {
-  std::uint32_t value;
-  std::memcpy(&value, at, sizeof value);
-  return value;
-}
-inline void store_u16(std::byte* at, std::uint16_t value) noexcept { std::memcpy(at, &value, sizeof value); }
-inline void store_u32(std::byte* at, std::uint32_t value) noexcept { std::memcpy(at, &value, sizeof value); }
-
-[[nodiscard]] inline float half_at(const std::byte* at) noexcept { return half_to_float(load_u16(at)); }
-
-/// Code i of a 32-element block of nibbles: the first sixteen are the low nibbles.
-[[nodiscard]] inline int nibble(const std::byte* codes, std::size_t i) noexcept {
-  const auto byte = std::to_integer<int>(codes[i % 16]);
-  return i < 16 ? byte & 15 : byte >> 4;
-}
-[[nodiscard]] inline int fifth_bit(std::uint32_t bits, std::size_t i) noexcept {
-  return static_cast<int>(bits >> i & 1U) << 4;
-}
-
-struct scale_and_minimum {
-  int scale;
-  int minimum;
-};
-/// The 6-bit scale and minimum of 32-element group `g` of a Q4_K or Q5_K block.
-[[nodiscard]] inline scale_and_minimum k_scales(const std::byte* scales, std::size_t g) noexcept {
-  const auto at = [scales](std::size_t i) { return std::to_integer<int>(scales[i]); };
-  if (g < 4) return {at(g) & 63, at(g + 4) & 63};
-  return {(at(g + 4) & 15) | at(g - 4) >> 6 << 4, at(g + 4) >> 4 | at(g) >> 6 << 4};
-}
 
 inline void dequantise_q4_0(const std::byte* b, float* out) noexcept {
   const float d = half_at(b);
@@ -144,27 +111,8 @@ using dequantiser = void (*)(const std::byte*, float*) noexcept;
   return nullptr;
 }
 
-/// Writes two nibbles a byte, the first sixteen codes low.
-template <class Code>
-void store_nibbles(std::byte* at, const Code& code_of) noexcept {
-  for (std::size_t i = 0; i < 16; ++i) at[i] = static_cast<std::byte>((code_of(i) & 15) | (code_of(i + 16) & 15) << 4);
-}
-template <class Code>
-[[nodiscard]] std::uint32_t fifth_bits(const Code& code_of) noexcept {
-  std::uint32_t bits = 0;
-  for (std::size_t i = 0; i < 32; ++i) bits |= static_cast<std::uint32_t>(code_of(i) >> 4 & 1) << i;
-  return bits;
-}
-
-[[nodiscard]] inline float inverse_or_zero(float d) noexcept { return d != 0.0F ? 1.0F / d : 0.0F; }
-
-/// The element of largest magnitude, the first on ties.
-[[nodiscard]] inline float extreme(const float* x) noexcept {
-  return *std::max_element(x, x + 32, [](float a, float b) { return std::fabs(a) < std::fabs(b); });
-}
-
 inline void quantise_q4_0(const float* x, std::byte* b) noexcept {
-  const float d = extreme(x) / -8.0F;
+  const float d = extreme(x, 32) / -8.0F;
   const float inverse = inverse_or_zero(d);
   store_u16(b, float_to_half(d));
   store_nibbles(b + 2, [&](std::size_t i) { return std::min(15, static_cast<int>(x[i] * inverse + 8.5F)); });
@@ -179,7 +127,7 @@ inline void quantise_q4_1(const float* x, std::byte* b) noexcept {
   store_nibbles(b + 4, [&](std::size_t i) { return std::min(15, static_cast<int>((x[i] - m) * inverse + 0.5F)); });
 }
 inline void quantise_q5_0(const float* x, std::byte* b) noexcept {
-  const float d = extreme(x) / -16.0F;
+  const float d = extreme(x, 32) / -16.0F;
   const float inverse = inverse_or_zero(d);
   const auto code = [&](std::size_t i) { return std::min(31, static_cast<int>(x[i] * inverse + 16.5F)); };
   store_u16(b, float_to_half(d));
@@ -198,7 +146,7 @@ inline void quantise_q5_1(const float* x, std::byte* b) noexcept {
   store_nibbles(b + 8, code);
 }
 inline void quantise_q8_0(const float* x, std::byte* b) noexcept {
-  const float d = std::fabs(extreme(x)) / 127.0F;
+  const float d = std::fabs(extreme(x, 32)) / 127.0F;
   const float inverse = inverse_or_zero(d);
   store_u16(b, float_to_half(d));
   for (std::size_t i = 0; i < 32; ++i)
@@ -219,10 +167,10 @@ using quantiser = void (*)(const float*, std::byte*) noexcept;
     case tensor_type::q5_0: return quantise_q5_0;
     case tensor_type::q5_1: return quantise_q5_1;
     case tensor_type::q8_0: return quantise_q8_0;
+    case tensor_type::q4_k: return quantise_q4_k;
+    case tensor_type::q5_k: return quantise_q5_k;
+    case tensor_type::q6_k: return quantise_q6_k;
     case tensor_type::bf16: return quantise_bf16;
-    case tensor_type::q4_k:
-    case tensor_type::q5_k:
-    case tensor_type::q6_k: break;
   }
   return nullptr;
 }
@@ -241,10 +189,10 @@ inline void dequantise(tensor_type type, std::span<const std::byte> bytes, std::
   }
 }
 
-/// Whether `quantise` can make rows of the type: all but the 256-element K types.
+/// Whether `quantise` can make rows of the type: it can of every type that this reader knows.
 [[nodiscard]] constexpr bool can_quantise(tensor_type type) noexcept { return block::quantiser_of(type) != nullptr; }
 
-/// Quantises finite values to whole blocks, rounding to nearest. Preconditions: `can_quantise(type)`, and `bytes` holds
+/// Quantises finite values to whole blocks. Preconditions: `can_quantise(type)`, and `bytes` holds
 /// exactly `row_bytes(type, values.size())` bytes.
 inline void quantise(tensor_type type, std::span<const float> values, std::span<std::byte> bytes) noexcept {
   const tensor_type_traits traits = traits_of(type);
