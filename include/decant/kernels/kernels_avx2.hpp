@@ -32,7 +32,7 @@ namespace decant::inline DECANT_ABI::cpu::avx2 {
 }
 
 /// Sums of neighbouring 16-bit values.
-[[nodiscard]] inline __m256i widen(__m256i pairs) noexcept { return _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)); }
+[[nodiscard]] inline __m256i widen(__m256i narrow) noexcept { return _mm256_madd_epi16(narrow, _mm256_set1_epi16(1)); }
 
 /// How many sums of two products of a code and an activation code (at most 127) fit a signed 16-bit lane together.
 [[nodiscard]] constexpr std::size_t steps_in_16_bits(packed_layout layout) noexcept {
@@ -52,7 +52,7 @@ struct integer_dots {
   integer_dots(const packed_block<Format>& block, std::size_t piece, const activation_block* const (&input)[Columns],
                std::size_t b) noexcept {
     constexpr std::size_t length = 8 / layout.pieces();
-    __m256i pairs[Columns][2];
+    __m256i narrow[Columns][2];
     DECANT_UNROLL
     for (std::size_t i = 0; i < length; ++i) {
       // The two halves of a byte one after the other where both are wanted.
@@ -63,17 +63,17 @@ struct integer_dots {
       for (std::size_t c = 0; c < Columns; ++c) {
         const __m256i codes = four_codes(input[c][b].codes + 4 * g);
         const bool starts = i % run == 0;
-        pairs[c][0] = starts ? products(low, codes) : add_pairs(pairs[c][0], products(low, codes));
-        pairs[c][1] = starts ? products(high, codes) : add_pairs(pairs[c][1], products(high, codes));
+        narrow[c][0] = starts ? products(low, codes) : add_pairs(narrow[c][0], products(low, codes));
+        narrow[c][1] = starts ? products(high, codes) : add_pairs(narrow[c][1], products(high, codes));
         if (i % run != run - 1) continue;
-        dot[c][0] = i < run ? widen(pairs[c][0]) : _mm256_add_epi32(dot[c][0], widen(pairs[c][0]));
-        dot[c][1] = i < run ? widen(pairs[c][1]) : _mm256_add_epi32(dot[c][1], widen(pairs[c][1]));
+        dot[c][0] = i < run ? widen(narrow[c][0]) : _mm256_add_epi32(dot[c][0], widen(narrow[c][0]));
+        dot[c][1] = i < run ? widen(narrow[c][1]) : _mm256_add_epi32(dot[c][1], widen(narrow[c][1]));
       }
     }
-    if constexpr (layout.code_bits == 6) {
+    if constexpr (layout.offset != 0 && layout.code_bits != 8) {
       DECANT_UNROLL
       for (std::size_t c = 0; c < Columns; ++c) {
-        const __m256i excess = _mm256_set1_epi32(layout.offset * input[c][b].half_sums[piece]);
+        const __m256i excess = _mm256_set1_epi32(excess_of(layout, input[c][b], piece));
         dot[c][0] = _mm256_sub_epi32(dot[c][0], excess);
         dot[c][1] = _mm256_sub_epi32(dot[c][1], excess);
       }

@@ -106,6 +106,12 @@ inline void prefetch_weights(const std::uint8_t* group, std::size_t b) noexcept 
   for (std::size_t at = 0; at < bytes; at += 64) __builtin_prefetch(group + b * bytes + ahead + at);
 }
 
+/// What the offset of unsigned codes adds to the integer dot product of a piece of a block.
+[[nodiscard]] inline int excess_of(packed_layout layout, const activation_block& input, std::size_t piece) noexcept {
+  const int sum = layout.pieces() == 2 ? input.half_sums[piece] : input.half_sums[0] + input.half_sums[1];
+  return layout.offset * sum;
+}
+
 /// One step of the chain of a result: the integer dot product of a piece of a block times both scales, and after the
 /// last piece the minimum times the sum of the activations.
 template <packed_format Format>
@@ -228,13 +234,13 @@ inline void float_product(const product_call& call) noexcept {
   static constexpr product_kernel bf16 = float_product<dense_tiles<bfloat16>>;
   static constexpr product_kernel f32 = float_product<dense_tiles<float>>;
   static constexpr kernel_table table{
-      {int8_product<packed_format::q4_1>, int8_product<packed_format::q5_1>, int8_product<packed_format::q8_0>,
-       int8_product<packed_format::q4_k>, int8_product<packed_format::q5_k>, int8_product<packed_format::q6_k>, f16,
-       bf16, f32},
-      {float_product<decoded_tiles<packed_format::q4_1>>, float_product<decoded_tiles<packed_format::q5_1>>,
-       float_product<decoded_tiles<packed_format::q8_0>>, float_product<decoded_tiles<packed_format::q4_k>>,
-       float_product<decoded_tiles<packed_format::q5_k>>, float_product<decoded_tiles<packed_format::q6_k>>, f16, bf16,
-       f32},
+      {int8_product<packed_format::q4_0>, int8_product<packed_format::q4_1>, int8_product<packed_format::q5_1>,
+       int8_product<packed_format::q8_0>, int8_product<packed_format::q4_k>, int8_product<packed_format::q5_k>,
+       int8_product<packed_format::q6_k>, f16, bf16, f32},
+      {float_product<decoded_tiles<packed_format::q4_0>>, float_product<decoded_tiles<packed_format::q4_1>>,
+       float_product<decoded_tiles<packed_format::q5_1>>, float_product<decoded_tiles<packed_format::q8_0>>,
+       float_product<decoded_tiles<packed_format::q4_k>>, float_product<decoded_tiles<packed_format::q5_k>>,
+       float_product<decoded_tiles<packed_format::q6_k>>, f16, bf16, f32},
       quantise,
       rms_norm,
       silu_multiply,

@@ -14,7 +14,8 @@ namespace decant::inline DECANT_ABI {
 
 /// How a matrix is kept.
 enum class packed_format : std::uint8_t {
-  q4_1,  ///< file types Q4_1 and Q4_0
+  q4_0,
+  q4_1,
   q5_1,  ///< Q5_1 and Q5_0
   q8_0,
   q4_k,
@@ -24,7 +25,7 @@ enum class packed_format : std::uint8_t {
   bf16,
   f32,
 };
-inline constexpr std::size_t packed_format_count = 9;
+inline constexpr std::size_t packed_format_count = 10;
 
 }  // namespace decant::inline DECANT_ABI
 
@@ -72,6 +73,7 @@ struct packed_layout {
 
 [[nodiscard]] constexpr packed_layout layout_of(packed_format format) noexcept {
   switch (format) {
+    case packed_format::q4_0: return {4, 8, scaling::half_scale, 2, 2 * 256 + 64};
     case packed_format::q4_1: return {4, 0, scaling::half_pair, 1, 256 + 64};
     case packed_format::q5_1: return {5, 0, scaling::half_pair, 1, 320 + 64};
     case packed_format::q8_0: return {8, 128, scaling::half_scale, 2, 2 * 512 + 64};

@@ -15,10 +15,10 @@
 
 namespace decant::inline DECANT_ABI {
 
-/// The format that keeps a file's type without loss (Q4_0 and Q5_0 become pairs of scale and minimum).
+/// The format that keeps a file's type without loss (Q5_0 becomes pairs of scale and minimum).
 [[nodiscard]] constexpr packed_format packed_format_of(tensor_type type) noexcept {
   switch (type) {
-    case tensor_type::q4_0:
+    case tensor_type::q4_0: return packed_format::q4_0;
     case tensor_type::q4_1: return packed_format::q4_1;
     case tensor_type::q5_0:
     case tensor_type::q5_1: return packed_format::q5_1;

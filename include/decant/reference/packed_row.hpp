@@ -188,13 +188,12 @@ class packed_row {
     return half_to_float(bits);
   }
 
-  /// Q4_0 and Q5_0 get the minimum -8 or -16 times the scale: exact in binary16 unless it overflows.
+  /// Q5_0 gets the minimum -16 times the scale: exact in binary16 unless it overflows.
   [[nodiscard]] bool store_block_scales(tensor_type type, std::size_t b, const std::byte* from) const noexcept {
     const std::uint16_t scale = block::load_u16(from);
     std::uint8_t* to = scales(b);
     if (layout_.scales == cpu::scaling::half_scale) return store_half(to + b % layout_.unit_blocks * 32, scale);
     std::uint16_t minimum = block::load_u16(from + 2);
-    if (type == tensor_type::q4_0) minimum = float_to_half(-8.0F * half_to_float(scale));
     if (type == tensor_type::q5_0) minimum = float_to_half(-16.0F * half_to_float(scale));
     return store_half(to, scale) && store_half(to + 32, minimum);
   }

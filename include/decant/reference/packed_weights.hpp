@@ -34,7 +34,7 @@
 namespace decant::inline DECANT_ABI {
 
 /// Counts changes of `packed_layout` and of how rows are packed: files of another number are packed anew.
-inline constexpr std::uint64_t packed_layout_version = 1;
+inline constexpr std::uint64_t packed_layout_version = 2;
 
 /// Keeps what packed matrices point to.
 struct packed_memory {
