@@ -98,14 +98,15 @@ class batch {
   static constexpr std::size_t size = 64;
   static constexpr std::size_t width = 9 * size;
 
-  batch(std::vector<std::size_t> lengths, std::size_t rows, std::size_t least_bytes)
+  batch(std::vector<std::size_t> lengths, std::size_t rows, std::size_t least_bytes, std::size_t scale_block = 0)
       : lengths_(std::move(lengths)), rows_(rows) {
+    shape.scale_block = scale_block;
     std::size_t all = 0;
     for (const std::size_t n : lengths_) all += n;
     bytes_per_layer_ = 2 * all * key_heads * size * sizeof(Element);
     layers_ = std::max<std::size_t>(1, least_bytes / bytes_per_layer_);
     need(data_.allocate(layers_ * bytes_per_layer_ / sizeof(Element)));
-    need(scales_.allocate(all * key_heads));
+    need(scales_.allocate(all * scales_of_token()));
     for (std::size_t i = 0; i < data_.size(); ++i) {
       const std::uint64_t bits = (i * 0x9E3779B97F4A7C15ULL) >> 40;
       if constexpr (sizeof(Element) == 4) data_.data()[i] = static_cast<float>(bits) * 0x1p-23F - 1.0F;
@@ -118,7 +119,7 @@ class batch {
     const std::size_t outputs = lengths_.size() * rows_ * width;
     queries_.assign(outputs, 0.3F);
     tails_.assign(lengths_.size() * rows_ * key_heads * size, Element{});
-    tail_scales_.assign(lengths_.size() * rows_ * key_heads, 0.01F);
+    tail_scales_.assign(lengths_.size() * rows_ * scales_of_token(), 0.01F);
     out_.resize(outputs);
     for (std::size_t r = 0; r < rows_; ++r) visible_.push_back(~std::uint64_t{0} >> (63 - r));
     for (std::size_t l = 0; l < layers_; ++l) add_layer(l);
@@ -156,6 +157,8 @@ class batch {
   attention_shape shape{9, key_heads, size, size, 0.125F};
 
  private:
+  [[nodiscard]] std::size_t scales_of_token() const { return key_heads * shape.scales_of(size); }
+
   static void need(const result<void>& outcome) {
     if (outcome) return;
     std::fprintf(stderr, "bench_attention: %s\n", outcome.error().message().c_str());
@@ -189,18 +192,21 @@ class batch {
     const Element* at = data_.data() + layer * bytes_per_layer_ / sizeof(Element);
     const float* scales = scales_.data();
     constexpr std::size_t token = key_heads * size;
+    const std::size_t token_scales = scales_of_token();
+    const std::size_t head_scales = token_scales / key_heads;
     std::vector<attention_segment<Element>> segments;
     for (std::size_t s = 0; s < lengths_.size(); ++s) {
       const std::size_t n = lengths_[s] * token;
-      segments.push_back({{at, token, size, at + n, token, size, scales, scales, key_heads, 1}, lengths_[s]});
+      segments.push_back(
+          {{at, token, size, at + n, token, size, scales, scales, token_scales, head_scales}, lengths_[s]});
       at += 2 * n;
-      scales += lengths_[s] * key_heads;
+      scales += lengths_[s] * token_scales;
       if (layer > 0) continue;
       const Element* tail = tails_.data() + s * rows_ * token;
       const float* tail_scales = tail_scales_.data();
       requests_.push_back({static_cast<std::uint32_t>(s),
                            rows_,
-                           {tail, token, size, tail, token, size, tail_scales, tail_scales, key_heads, 1},
+                           {tail, token, size, tail, token, size, tail_scales, tail_scales, token_scales, head_scales},
                            rows_,
                            visible_.data(),
                            nullptr,
@@ -229,8 +235,8 @@ class batch {
 
 template <class Element>
 void measure(bench::figures& out, two_threads& team, const char* element, std::size_t context, std::size_t rows,
-             const double (&rates)[2]) {
-  batch<Element> b({context}, rows, std::size_t{64} << 20);
+             const double (&rates)[2], std::size_t scale_block = 0) {
+  batch<Element> b({context}, rows, std::size_t{64} << 20, scale_block);
   for (const std::size_t threads : {1U, 2U}) {
     bench::sample us;
     for (std::size_t i = 0; i <= rounds; ++i) {
@@ -308,6 +314,7 @@ int main(int argc, char** argv) {
   for (const std::size_t rows : {1U, 8U}) {
     measure<float>(out, team, "f32", 8192, rows, rates);
     measure<std::int8_t>(out, team, "i8", 8192, rows, rates);
+    measure<std::int8_t>(out, team, "i8_by_32", 8192, rows, rates, 32);
   }
   compare_schedules(out, team);
   measure_naive(out, team, 1);

@@ -6,11 +6,13 @@
 
 #include <decant/kernels/attention.hpp>
 
+#include <algorithm>
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
 #include <limits>
+#include <span>
 #include <type_traits>
 #include <vector>
 
@@ -31,11 +33,17 @@ inline std::vector<decant::instruction_set> instruction_sets() {
 template <class Element>
 struct stored_tokens {
   std::size_t heads, key_size, value_size;
+  std::size_t scale_block, key_blocks, value_blocks;
   std::vector<Element> keys, values;
   std::vector<float> key_scales, value_scales;
 
   stored_tokens(const decant::attention_shape& shape, std::size_t count, random_source& random)
-      : heads(shape.key_heads), key_size(shape.dimension), value_size(shape.value_dimension) {
+      : heads(shape.key_heads),
+        key_size(shape.dimension),
+        value_size(shape.value_dimension),
+        scale_block(shape.scale_block == 0 ? SIZE_MAX : shape.scale_block),
+        key_blocks(shape.scales_of(key_size)),
+        value_blocks(shape.scales_of(value_size)) {
     for (std::size_t t = 0; t < count; ++t) add(random);
   }
 
@@ -54,8 +62,8 @@ struct stored_tokens {
     copy(keys, other.keys, t * key_stride(), key_stride());
     copy(values, other.values, t * value_stride(), value_stride());
     if (std::is_same_v<Element, std::int8_t>) {
-      copy(key_scales, other.key_scales, t * heads, heads);
-      copy(value_scales, other.value_scales, t * heads, heads);
+      copy(key_scales, other.key_scales, t * heads * key_blocks, heads * key_blocks);
+      copy(value_scales, other.value_scales, t * heads * value_blocks, heads * value_blocks);
     }
   }
 
@@ -63,14 +71,17 @@ struct stored_tokens {
   [[nodiscard]] std::size_t value_stride() const { return heads * value_size + 3; }
   [[nodiscard]] std::size_t count() const { return keys.size() / key_stride(); }
   [[nodiscard]] decant::key_value_view<Element> view() const {
-    return {keys.data(),         key_stride(), key_size, values.data(), value_stride(), value_size, key_scales.data(),
-            value_scales.data(), heads,        1};
+    REQUIRE(key_blocks == value_blocks);  // a view has one stride for both
+    return {keys.data(),       key_stride(),        key_size,           values.data(), value_stride(), value_size,
+            key_scales.data(), value_scales.data(), heads * key_blocks, key_blocks};
   }
   [[nodiscard]] double key(std::size_t t, std::size_t h, std::size_t d) const {
-    return value_of(keys[t * key_stride() + h * key_size + d], key_scales, t * heads + h);
+    return value_of(keys[t * key_stride() + h * key_size + d], key_scales,
+                    (t * heads + h) * key_blocks + d / scale_block);
   }
   [[nodiscard]] double value(std::size_t t, std::size_t h, std::size_t d) const {
-    return value_of(values[t * value_stride() + h * value_size + d], value_scales, t * heads + h);
+    return value_of(values[t * value_stride() + h * value_size + d], value_scales,
+                    (t * heads + h) * value_blocks + d / scale_block);
   }
 
  private:
@@ -79,9 +90,13 @@ struct stored_tokens {
     if constexpr (std::is_same_v<Element, std::uint16_t>) return static_cast<double>(decant::half_to_float(x));
     if constexpr (std::is_same_v<Element, std::int8_t>) return static_cast<double>(scales[i]) * x;
   }
-  static void add_row(random_source& random, std::size_t size, std::vector<Element>& to, std::vector<float>& scales) {
-    const double scale = std::exp(random.uniform(-5, -3.5));
+  void add_row(random_source& random, std::size_t size, std::vector<Element>& to, std::vector<float>& scales) const {
+    double scale = 0;
     for (std::size_t d = 0; d < size; ++d) {
+      if (d % scale_block == 0) {
+        scale = std::exp(random.uniform(-5, -3.5));
+        if (std::is_same_v<Element, std::int8_t>) scales.push_back(static_cast<float>(scale));
+      }
       const double x = random.normal();
       if constexpr (std::is_same_v<Element, float>) to.push_back(static_cast<float>(x));
       if constexpr (std::is_same_v<Element, std::uint16_t>) to.push_back(decant::float_to_half(static_cast<float>(x)));
@@ -89,7 +104,6 @@ struct stored_tokens {
         to.push_back(static_cast<std::int8_t>(std::fmax(-128, std::fmin(127, std::nearbyint(x / scale)))));
       }
     }
-    if (std::is_same_v<Element, std::int8_t>) scales.push_back(static_cast<float>(scale));
   }
 };
 
@@ -100,23 +114,25 @@ struct seen_key {
   std::size_t at;
 };
 
+/// The values of a row once they are codes of 8 bits with a scale.
+inline void round_to_bytes(std::span<double> row) {
+  float greatest = 0;
+  for (const double x : row) greatest = std::fmax(greatest, std::abs(static_cast<float>(x)));
+  if (greatest == 0) return;
+  const auto inverse = static_cast<double>(127.0F / greatest);
+  for (double& x : row) x = static_cast<double>(greatest / 127.0F) * std::nearbyint(x * inverse);
+}
+
 /// The result of a query head in float64, the query's 8-bit codes included where keys have 8 bits.
 template <class Element>
 std::vector<double> exact_attention(const decant::attention_shape& shape, const float* query, std::size_t query_head,
                                     const std::vector<seen_key<Element>>& seen) {
   const std::size_t head = query_head / shape.group();
   std::vector<double> q;
-  float greatest = 0;
-  for (std::size_t d = 0; d < shape.dimension; ++d) {
-    const float scaled = query[d] * shape.scale;
-    greatest = std::fmax(greatest, std::abs(scaled));
-    q.push_back(static_cast<double>(scaled));
-  }
-  if (std::is_same_v<Element, std::int8_t> && greatest > 0) {
-    const float inverse = 127.0F / greatest;
-    for (double& x : q) {
-      x = static_cast<double>(greatest / 127.0F) * static_cast<double>(std::nearbyint(static_cast<float>(x) * inverse));
-    }
+  for (std::size_t d = 0; d < shape.dimension; ++d) q.push_back(static_cast<double>(query[d] * shape.scale));
+  const std::size_t block = shape.scale_block == 0 ? q.size() : shape.scale_block;
+  for (std::size_t first = 0; std::is_same_v<Element, std::int8_t> && first < q.size(); first += block) {
+    round_to_bytes(std::span(q).subspan(first, std::min(block, q.size() - first)));
   }
   std::vector<double> scores;
   double top = shape.sinks == nullptr ? -HUGE_VAL : static_cast<double>(shape.sinks[query_head]);

@@ -32,14 +32,21 @@ using decant_test::small_shape;
 // Siblings below 0, 1, 2 and 8, and two roots, 0 and 8.
 const std::vector<std::uint32_t> tree12 = {0, 0, 0, 1, 1, 2, 2, 3, 8, 8, 7, 10};
 
+/// A scale for each 16 elements of a head, the last block a part of one.
+attention_shape blocks_shape() {
+  attention_shape shape = small_shape();
+  shape.scale_block = 16;
+  return shape;
+}
+
 template <class Element>
-void check_against_float64(double limit) {
+void check_against_float64(double limit, const attention_shape& shape = small_shape()) {
   struct size {
     std::size_t count, rows;
   };
   for (const size s : {size{0, 1}, size{1, 1}, size{15, 2}, size{16, 3}, size{63, 1}, size{64, 9}, size{65, 1},
                        size{255, 2}, size{256, 1}, size{257, 5}, size{511, 1}, size{513, 17}}) {
-    const flat_world<Element> world(small_shape(), s.count, chain(s.rows), s.count + s.rows);
+    const flat_world<Element> world(shape, s.count, chain(s.rows), s.count + s.rows);
     const std::vector<float> first = world.attend(decant::instruction_set::scalar);
     CAPTURE(s.count, s.rows);
     CHECK(world.error_of(first) < limit);
@@ -48,9 +55,9 @@ void check_against_float64(double limit) {
 }
 
 template <class Element>
-void check_paths_alone() {
+void check_paths_alone(const attention_shape& shape = small_shape()) {
   for (const std::size_t count : {std::size_t{0}, std::size_t{5}, std::size_t{250}, std::size_t{300}}) {
-    const flat_world<Element> world(small_shape(), count, tree12, 3);
+    const flat_world<Element> world(shape, count, tree12, 3);
     const std::vector<float> in_tree = world.attend(decant::best_instruction_set());
     const std::size_t width = world.shape.query_heads * world.shape.value_dimension;
     for (std::size_t r = 0; r < world.rows(); ++r) {
@@ -76,6 +83,7 @@ TEST_CASE("attention equals float64 and has the same bits on every instruction s
   check_against_float64<float>(2e-6);
   check_against_float64<std::uint16_t>(2e-6);
   check_against_float64<std::int8_t>(4e-6);
+  check_against_float64<std::int8_t>(4e-6, blocks_shape());
 }
 
 TEST_CASE("attention takes any head size and any number of heads") {
@@ -94,19 +102,45 @@ TEST_CASE("a node of a tree has the bits of its path run token by token") {
   check_paths_alone<float>();
   check_paths_alone<std::uint16_t>();
   check_paths_alone<std::int8_t>();
+  check_paths_alone<std::int8_t>(blocks_shape());
 }
 
-TEST_CASE("a row does not depend on the rows beside it") {
-  const flat_world<std::uint16_t> all(small_shape(), 270, chain(64), 8);
+TEST_CASE("8-bit keys and values may have a scale for each block of a head") {
+  for (const std::size_t size : {std::size_t{32}, std::size_t{64}, std::size_t{80}, std::size_t{128}}) {
+    attention_shape shape{4, 2, size, size, 0.1F};
+    shape.scale_block = 32;
+    for (const std::size_t rows : {std::size_t{1}, std::size_t{2}, std::size_t{5}}) {
+      CAPTURE(size, rows);
+      const flat_world<std::int8_t> world(shape, 90, chain(rows), size);
+      const std::vector<float> out = world.attend(decant::instruction_set::scalar, 3);
+      CHECK(world.error_of(out) < 5e-6);
+      for (const decant::instruction_set set : instruction_sets()) CHECK(same_floats(world.attend(set), out));
+    }
+  }
+}
+
+namespace {
+
+template <class Element>
+void check_rows_beside(const attention_shape& shape) {
+  const flat_world<Element> all(shape, 270, chain(64), 8);
   const std::vector<float> whole = all.attend(decant::best_instruction_set());
   for (const std::size_t rows : {1U, 2U, 3U, 7U, 16U, 33U}) {
-    flat_world<std::uint16_t> part(small_shape(), 270, chain(rows), 8);
+    flat_world<Element> part(shape, 270, chain(rows), 8);
     part.prefix = all.prefix;
     part.tail = all.tail;
     part.queries = all.queries;
     const std::vector<float> out = part.attend(decant::best_instruction_set());
     CHECK(std::equal(out.begin(), out.end(), whole.begin()));
   }
+}
+
+}  // namespace
+
+TEST_CASE("a row does not depend on the rows beside it") {
+  check_rows_beside<std::uint16_t>(small_shape());
+  check_rows_beside<std::int8_t>(small_shape());
+  check_rows_beside<std::int8_t>(blocks_shape());
 }
 
 TEST_CASE("fixed chunks give the same bits for any number of workers, other schedules the same values") {
@@ -267,6 +301,69 @@ TEST_CASE("rows without keys get zeros, a NaN poisons its row only") {
                      [](float x) { return std::isnan(x); }));
 }
 
+TEST_CASE("bytes of a row are half a step away at most, and the same on every instruction set") {
+  decant_test::random_source random(12);
+  for (std::size_t count = 1; count < 70; ++count) {
+    std::vector<float> row = random.logits<float>(count, 3);
+    row[count / 2] = 0;
+    std::vector<std::int8_t> expected(count);
+    const auto first = decant::cpu::scalar::attention_kernels().to_bytes(row.data(), count, expected.data());
+    std::int32_t sum = 0;
+    for (std::size_t d = 0; d < count; ++d) {
+      CHECK(std::abs(row[d] - first.scale * static_cast<float>(expected[d])) <= 0.50001F * first.scale);
+      CHECK(expected[d] >= -127);
+      sum += expected[d];
+    }
+    CHECK(first.code_sum == sum);
+    for (const decant::instruction_set set : instruction_sets()) {
+      std::vector<std::int8_t> codes(count, 55);
+      const auto bytes = decant::cpu::attention_kernels_of(set).to_bytes(row.data(), count, codes.data());
+      CHECK(codes == expected);
+      CHECK(bytes.scale == first.scale);
+      CHECK(bytes.code_sum == first.code_sum);
+    }
+  }
+}
+
+TEST_CASE("bytes round ties to even, and a row that is not finite does not pass for one that is") {
+  for (const decant::instruction_set set : instruction_sets()) {
+    const auto to_bytes = decant::cpu::attention_kernels_of(set).to_bytes;
+    std::int8_t codes[5];
+    const float ties[] = {-127, 0.5F, 1.5F, -2.5F, -0.0F};
+    CHECK(to_bytes(ties, 5, codes).scale == 1);
+    CHECK(std::vector<int>(codes, codes + 5) == std::vector<int>{-127, 0, 2, -2, 0});
+    for (const float bad : {std::nanf(""), HUGE_VALF, -HUGE_VALF}) {
+      const float row[] = {1, bad, 3, 4, 5};
+      const auto bytes = to_bytes(row, 5, codes);
+      CHECK(std::isnan(bytes.scale));
+      CHECK(bytes.code_sum == 0);
+      CHECK(std::count(codes, codes + 5, 0) == 5);
+    }
+    const float nothing[] = {0, -0.0F, 1e-31F, -1e-31F, 0};
+    CHECK(to_bytes(nothing, 5, codes).scale == 0);
+    CHECK(std::count(codes, codes + 5, 0) == 5);
+    const float greatest[] = {3.4e38F, -3.4e38F, 0, 0, 0};
+    CHECK(to_bytes(greatest, 5, codes).code_sum == 0);
+    CHECK(codes[0] == 127);
+  }
+}
+
+TEST_CASE("shares of upcoming rows cover each row once") {
+  const std::vector<std::byte> memory(40 * 256);
+  for (const std::size_t count : {std::size_t{0}, std::size_t{1}, std::size_t{16}, std::size_t{250}}) {
+    const decant::cpu::upcoming_rows all{memory.data(), 40, 24, count};
+    std::size_t next = 0;
+    for (const std::size_t first : {std::size_t{0}, std::size_t{6}, std::size_t{12}, std::size_t{18}}) {
+      const auto share = all.share(first, std::min(first + 6, std::size_t{21}), 21);
+      CHECK(share.first == memory.data() + 40 * next);
+      CHECK(share.stride == 40);
+      CHECK(share.bytes == 24);
+      next += share.count;
+    }
+    CHECK(next == count);
+  }
+}
+
 TEST_CASE("a warm plan and a warm run allocate nothing") {
   const flat_world<std::int8_t> world(small_shape(), 600, tree12, 1);
   std::vector<float> out(world.rows() * world.shape.query_heads * world.shape.value_dimension);
@@ -307,8 +404,10 @@ void fill(guarded_row<T>& row, const std::vector<T>& from) {
 }
 
 template <class Element>
-void check_guarded(std::size_t size, std::size_t count, std::size_t rows, guarded_end end) {
-  const attention_shape shape{2, 1, size, size, 0.3F};
+void check_guarded(std::size_t size, std::size_t count, std::size_t rows, guarded_end end,
+                   std::size_t scale_block = 0) {
+  attention_shape shape{2, 1, size, size, 0.3F};
+  shape.scale_block = scale_block;
   const flat_world<Element> world(shape, count, chain(rows), size + count);
   // One head, no gaps: the last element is the last byte.
   std::vector<Element> keys, values;
@@ -320,13 +419,15 @@ void check_guarded(std::size_t size, std::size_t count, std::size_t rows, guarde
   }
   guarded_row<Element> k(keys.size(), end), v(values.size(), end);
   guarded_row<float> q(world.queries.size(), end), out(rows * 2 * size, end);
+  guarded_row<float> ks(world.prefix.key_scales.size(), end), vs(world.prefix.value_scales.size(), end);
   fill(k, keys);
   fill(v, values);
+  fill(ks, world.prefix.key_scales);
+  fill(vs, world.prefix.value_scales);
   fill(q, world.queries);
   for (const decant::instruction_set set : instruction_sets()) {
     const decant::attention_segment<Element> segment{
-        {k.data(), size, 0, v.data(), size, 0, world.prefix.key_scales.data(), world.prefix.value_scales.data(), 1, 0},
-        count};
+        {k.data(), size, 0, v.data(), size, 0, ks.data(), vs.data(), shape.scales_of(size), 0}, count};
     decant::attention_request<Element> request;
     request.rows = rows;
     request.queries = q.data();
@@ -352,6 +453,7 @@ TEST_CASE("attention touches nothing outside its inputs") {
           check_guarded<float>(size, count, rows, end);
           check_guarded<std::uint16_t>(size, count, rows, end);
           check_guarded<std::int8_t>(size, count, rows, end);
+          if (size > 32) check_guarded<std::int8_t>(size, count, rows, end, 32);
         }
       }
     }

@@ -197,7 +197,8 @@ TEST_CASE("extreme codes do not saturate") {
     double code;  // the value of a code under scale 1 and minimum 0
     std::size_t scale_at;
   };
-  const extreme cases[] = {{tensor_type::q4_1, 0xFF, 15, 0},    {tensor_type::q5_1, 0xFF, 31, 0},
+  const extreme cases[] = {{tensor_type::q4_0, 0xFF, 7, 0},     {tensor_type::q4_0, 0x00, -8, 0},
+                           {tensor_type::q4_1, 0xFF, 15, 0},    {tensor_type::q5_1, 0xFF, 31, 0},
                            {tensor_type::q8_0, 0x80, -128, 0},  {tensor_type::q8_0, 0x7F, 127, 0},
                            {tensor_type::q6_k, 0xFF, -31, 208}, {tensor_type::q6_k, 0x00, -32, 208}};
   for (const extreme& c : cases) {

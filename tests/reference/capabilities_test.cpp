@@ -53,7 +53,7 @@ std::vector<std::size_t> all_levels(const reference_model& model) {
 }  // namespace
 
 TEST_CASE("a fork goes on from the same text, and neither sequence disturbs the other") {
-  for (const decant::kv_type type : {decant::kv_type::f16, decant::kv_type::f32}) {
+  for (const decant::kv_type type : every_kv_type) {
     reference_options options = small(1, 700);
     options.cache = type;
     reference_model alone = load(quantised(), options);
@@ -396,7 +396,7 @@ TEST_CASE("masks that do not fit are errors and change nothing") {
 }
 
 TEST_CASE("a saved state continues in another model with the same weights") {
-  for (const decant::kv_type type : {decant::kv_type::f16, decant::kv_type::f32}) {
+  for (const decant::kv_type type : every_kv_type) {
     reference_options options = small(1, 400);
     options.cache = type;
     reference_model first = load(quantised(), options);
@@ -414,8 +414,18 @@ TEST_CASE("a saved state continues in another model with the same weights") {
   }
 }
 
-TEST_CASE("a saved state that is damaged or of another model is refused and changes nothing") {
-  reference_model model = load(quantised(), small(1, 20));
+namespace {
+
+/// A state whose bytes were changed and whose checksum fits again.
+std::vector<std::byte> resealed(std::vector<std::byte> state) {
+  const std::size_t end = state.size() - sizeof(std::uint64_t);
+  const std::uint64_t sum = decant::detail::checksum(std::span(state).first(end));
+  std::memcpy(state.data() + end, &sum, sizeof sum);
+  return state;
+}
+
+void check_damaged_states(const reference_options& options) {
+  reference_model model = load(quantised(), options);
   REQUIRE(model.prefill(random_tokens(3, 1)).has_value());
   std::vector<std::byte> state;
   model.save_state(state);
@@ -431,19 +441,60 @@ TEST_CASE("a saved state that is damaged or of another model is refused and chan
   std::vector<std::byte> longer = state;
   longer.push_back(std::byte{0});
   CHECK(model.load_state(longer).code() == error_code::file_malformed);
+  std::vector<std::byte> infinite = state;
+  std::fill_n(infinite.end() - 300, 200, std::byte{0xFF});  // of every kind, a whole value of a head
+  CHECK(model.load_state(resealed(infinite)).code() == error_code::file_malformed);
+  REQUIRE(model.truncate(3).has_value());
+  CHECK(same_bits(evaluate(model, token_tree(3))[0], expected));
+}
 
+}  // namespace
+
+TEST_CASE("a saved state that is damaged is refused and changes nothing") {
+  for (const decant::kv_type type : every_kv_type) {
+    reference_options options = small(1, 20);
+    options.cache = type;
+    check_damaged_states(options);
+  }
+}
+
+TEST_CASE("a saved state of another model is refused") {
+  reference_model model = load(quantised(), small(1, 20));
+  REQUIRE(model.prefill(random_tokens(3, 1)).has_value());
+  std::vector<std::byte> state;
+  model.save_state(state);
   tiny_llama other = quantised();
   other.seed = 2;
   reference_model stranger = load(other, small(1, 20));
   CHECK(stranger.load_state(state).code() == error_code::unsupported);
-  reference_options floats = small(1, 20);
-  floats.cache = decant::kv_type::f32;
-  reference_model wide = load(quantised(), floats);
-  CHECK(wide.load_state(state).code() == error_code::unsupported);
+  for (const decant::kv_type type : {decant::kv_type::f32, decant::kv_type::i8}) {
+    reference_options options = small(1, 20);
+    options.cache = type;
+    reference_model differs = load(quantised(), options);
+    CHECK(differs.load_state(state).code() == error_code::unsupported);
+  }
   reference_model narrow = load(quantised(), small(1, 2));
   CHECK(narrow.load_state(state).code() == error_code::context_full);
-  REQUIRE(model.truncate(3).has_value());
-  CHECK(same_bits(evaluate(model, token_tree(3))[0], expected));
+}
+
+TEST_CASE("8-bit keys and values take a byte an element and a float a head, wherever they are kept") {
+  const tiny_llama shape = quantised();
+  reference_options options = small(1, 400);
+  options.cache = decant::kv_type::f16;
+  reference_model halves = load(shape, options);
+  options.cache = decant::kv_type::i8;
+  reference_model bytes = load(shape, options);
+  const std::vector<token> prompt = random_tokens(7, 1);
+  std::vector<std::byte> wide, narrow;
+  for (reference_model* model : {&halves, &bytes}) {
+    REQUIRE(model->prefill(prompt).has_value());
+    model->save_state(model == &halves ? wide : narrow);
+  }
+  const std::size_t heads = 2 * shape.layers * shape.key_heads;  // keys and values
+  const std::size_t elements = heads * shape.head_size;
+  CHECK(wide.size() - narrow.size() == 7 * (elements - 4 * heads));
+  CHECK(halves.cache_bytes() == 256 * 2 * elements);
+  CHECK(bytes.cache_bytes() == 256 * (elements + 4 * heads));
 }
 
 namespace {

@@ -115,3 +115,16 @@ TEST_CASE("golden: the everyday model over a text has its perplexity and logits"
   });
   CHECK(decant_test::near(perplexity, golden.perplexity, 1e-4 * golden.perplexity));
 }
+
+TEST_CASE("golden: 8-bit keys and values cost the everyday model less than 1 % of its perplexity") {
+  const auto path = decant_test::everyday_model_path();
+  if (!path) DECANT_SKIP(decant_test::everyday_model_missing);
+  const auto file = decant::gguf_file::open(path->c_str()).value_or_throw();
+  const auto words = decant::load_tokenizer(file).value_or_throw();
+  decant::reference_options options;
+  options.cache = decant::kv_type::i8;
+  auto model = decant::reference_model::load(file, options).value_or_throw();
+  const std::vector<token> text = words.encode(decant_test::everyday_text()).value_or_throw();
+  const double perplexity = decant_test::perplexity_of(model, text);
+  CHECK(decant_test::near(perplexity, read().perplexity, 1e-2 * perplexity));
+}

@@ -118,9 +118,15 @@ TEST_CASE("tiny pair: rows of the target are batch invariant with an f16 cache")
 TEST_CASE("tiny pair: rows of the target are batch invariant with an f32 cache") {
   check_invariance(tiny_target_file, kv_type::f32);
 }
+TEST_CASE("tiny pair: rows of the target are batch invariant with an 8-bit cache") {
+  check_invariance(tiny_target_file, kv_type::i8);
+}
 TEST_CASE("tiny pair: rows of the draft model are batch invariant with an f16 cache") {
   check_invariance(tiny_draft_file, kv_type::f16);
 }
 TEST_CASE("tiny pair: rows of the draft model are batch invariant with an f32 cache") {
   check_invariance(tiny_draft_file, kv_type::f32);
+}
+TEST_CASE("tiny pair: rows of the draft model are batch invariant with an 8-bit cache") {
+  check_invariance(tiny_draft_file, kv_type::i8);
 }

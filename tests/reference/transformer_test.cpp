@@ -72,6 +72,9 @@ TEST_CASE("float weights reproduce a float64 transformer to 1e-4") {
       CAPTURE(i, length);
       CHECK(error_against_float64(shapes[i], decant::kv_type::f32, length) < 1e-5);
       CHECK(error_against_float64(shapes[i], decant::kv_type::f16, length) < 2e-3);
+      const double error = error_against_float64(shapes[i], decant::kv_type::i8, length);
+      CHECK(error < 0.05);
+      CHECK(error > 1e-6);  // it is not the float path that ran
     }
   }
 }
@@ -138,7 +141,7 @@ TEST_CASE("a row has the same bits for every width of a chain, thread count, chu
 }
 
 TEST_CASE("every node of a tree has the bits of its path evaluated alone") {
-  for (const decant::kv_type cache : {decant::kv_type::f16, decant::kv_type::f32}) {
+  for (const decant::kv_type cache : every_kv_type) {
     tiny_llama shape;
     shape.type = tensor_type::q4_1;
     reference_options options = small(2);

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
 // Attention for engines: decode steps, verify steps and batches of sequences of mixed lengths over keys and values that
-// lie as [token][head][dimension], in f32, f16 or 8 bits with a scale per token and head. Needs nothing of the
-// reference model.
+// lie as [token][head][dimension], in f32, f16 or 8 bits with a scale per token and head, or per block of a head. Needs
+// nothing of the reference model.
 //
 // Keys and values form a tree of segments (a flat sequence is one segment; a shared prefix is a segment with several
 // children), as in cascade attention and DeFT (arXiv 2404.00242): work is grouped by segment, so what sequences share
@@ -27,7 +27,6 @@
 #include <decant/kernels/attention_rows.hpp>
 
 #include <algorithm>
-#include <cmath>
 #include <cstddef>
 #include <cstdint>
 #include <span>
@@ -97,8 +96,10 @@ class attention_runner {
     cpu::chunk_scratch chunk;
     aligned_buffer<float> packed;
     aligned_buffer<float> values;       // [query][dimension]
-    aligned_buffer<std::int8_t> codes;  // [query][dimension rounded up to 64]
-    std::vector<cpu::attention_query> queries;
+    aligned_buffer<std::int8_t> codes;  // [block of a scale][query][code_stride]
+    std::size_t code_stride = 0;
+    std::vector<cpu::attention_query> queries;  // [block of a scale][query]
+    std::size_t most = 0;
     std::vector<cpu::attending_row> rows;
     aligned_buffer<cpu::attention_mass> masses;
     aligned_buffer<float> sums;
@@ -106,16 +107,19 @@ class attention_runner {
     std::size_t width = 0;
 
     [[nodiscard]] result<void> prepare(const attention_shape& shape, std::size_t wanted_width) {
-      const std::size_t most = std::max(tile_queries, shape.group());
-      if (dimension == shape.dimension && width == wanted_width && queries.size() >= most) return {};
+      const std::size_t wanted = std::max(tile_queries, shape.group());
+      const std::size_t blocks = shape.scales_of(shape.dimension);
+      if (dimension == shape.dimension && width == wanted_width && queries.size() == blocks * wanted) return {};
       dimension = shape.dimension;
       width = wanted_width;
-      queries.resize(most);
+      most = wanted;
+      code_stride = round_up(blocks == 1 ? dimension : shape.scale_block, 64);
+      queries.resize(blocks * most);
       rows.resize(most);
       if (auto r = chunk.allocate(most, width); !r) return r;
       if (auto r = packed.allocate(cpu::row_source<Element>::pack_keys * round_up(dimension, 4)); !r) return r;
       if (auto r = values.allocate(most * dimension); !r) return r;
-      if (auto r = codes.allocate(most * round_up(dimension, 64)); !r) return r;
+      if (auto r = codes.allocate(blocks * most * code_stride); !r) return r;
       if (auto r = masses.allocate(1); !r) return r;
       return sums.allocate(width);
     }
@@ -162,11 +166,12 @@ class attention_runner {
     }
     const attention_segment<Element>& segment = all.segments[span.segment];
     const attention_request<Element>& request = all.requests[members[0].request];
-    const auto source = [&](const key_value_view<Element>& view) {
-      return cpu::row_source<Element>(products_, kernels_, all.shape, view, span.head, memory.packed.data());
+    const auto source = [&](const key_value_view<Element>& view, std::size_t count) {
+      return cpu::row_source<Element>(products_, kernels_, all.shape, view, count, span.head,
+                                      {memory.packed.data(), memory.most});
     };
-    const cpu::row_source<Element> dense = source(segment.data);
-    const cpu::row_source<Element> tail = source(request.tail);
+    const cpu::row_source<Element> dense = source(segment.data, segment.count);
+    const cpu::row_source<Element> tail = source(request.tail, request.tail_count);
     const cpu::attending_tile tile{
         {memory.rows.data(), members.size()}, group, memory.queries.data(), segment.count, 0, all.shape.soft_cap};
     cpu::chunk_attention part(kernels_, dense, tail, tile, memory.chunk);
@@ -210,27 +215,14 @@ class attention_runner {
     for (std::size_t d = 0; d < size; ++d) values[d] = from[d] * all.shape.scale;
     memory.queries[q].values = values;
     if constexpr (std::is_same_v<Element, std::int8_t>) {
-      quantise(values, size, memory.codes.data() + q * round_up(size, 64), memory.queries[q]);
-    }
-  }
-
-  /// Codes in [-127, 127] with values ~ scale * codes; values that are not finite make the scale NaN.
-  static void quantise(const float* values, std::size_t size, std::int8_t* codes,
-                       cpu::attention_query& query) noexcept {
-    float greatest = 0;
-    float poison = 0;
-    for (std::size_t d = 0; d < size; ++d) {
-      greatest = std::max(greatest, std::abs(values[d]));
-      poison += values[d] * 0.0F;
-    }
-    const float inverse = greatest > 1e-30F && poison == 0 ? 127.0F / greatest : 0.0F;
-    query.codes = codes;
-    query.scale = greatest / 127.0F + poison;
-    query.code_sum = 0;
-    for (std::size_t d = 0; d < size; ++d) {
-      const auto code = inverse > 0 ? static_cast<std::int32_t>(std::nearbyint(values[d] * inverse)) : 0;
-      codes[d] = static_cast<std::int8_t>(code);
-      query.code_sum += code;
+      const std::size_t blocks = all.shape.scales_of(size);
+      const std::size_t block_size = blocks == 1 ? size : all.shape.scale_block;
+      for (std::size_t b = 0; b < blocks; ++b) {
+        const std::size_t i = b * memory.most + q;
+        memory.queries[i].values = values + b * block_size;
+        cpu::quantise(kernels_, std::min(block_size, size - b * block_size),
+                      memory.codes.data() + i * memory.code_stride, memory.queries[i]);
+      }
     }
   }
 

@@ -127,15 +127,34 @@ struct attention_sums {
   }
 };
 
+/// Asks for the upcoming rows of a call, spread over its steps.
+class row_requests {
+ public:
+  row_requests(const upcoming_rows& rows, std::size_t steps) noexcept : rows_(rows), steps_(steps) {}
+
+  void make(std::size_t steps) noexcept {
+    for (due_ += rows_.count * steps; due_ >= steps_; due_ -= steps_) {
+      for (std::size_t at = 0; at < rows_.bytes; at += 64) __builtin_prefetch(rows_.first + at);
+      rows_.first += rows_.stride;
+    }
+  }
+
+ private:
+  upcoming_rows rows_;
+  std::size_t steps_;
+  std::size_t due_ = 0;
+};
+
 // --- keys in blocks: [block][dimension][16] ---
 
 template <std::size_t Rows, std::size_t Blocks, class Element>
-inline void score_blocks(const score_call<Element>& call, std::size_t b) noexcept {
+inline void score_blocks(const score_call<Element>& call, std::size_t b, row_requests& requests) noexcept {
   const std::size_t block = call.dimension * key_block;
   const Element* keys = call.keys + b * block;
   attention_sums<Rows, Blocks * tile_vectors> sums;
   sums.clear();
   for (std::size_t d = 0; d < call.dimension; ++d) {
+    requests.make(Blocks);
     lanes key[Blocks * tile_vectors];
     DECANT_UNROLL
     for (std::size_t v = 0; v < Blocks * tile_vectors; ++v) {
@@ -150,9 +169,10 @@ template <class Element>
 inline void score(const score_call<Element>& call) noexcept {
   with_rows(call.rows, [&]<std::size_t Rows>() {
     constexpr std::size_t at_once = tiles_at_once<Rows, tile_vectors, 4>();
+    row_requests requests(call.upcoming, call.blocks * call.dimension);
     std::size_t b = 0;
-    for (; b + at_once <= call.blocks; b += at_once) score_blocks<Rows, at_once>(call, b);
-    for (; b < call.blocks; ++b) score_blocks<Rows, 1>(call, b);
+    for (; b + at_once <= call.blocks; b += at_once) score_blocks<Rows, at_once>(call, b, requests);
+    for (; b < call.blocks; ++b) score_blocks<Rows, 1>(call, b, requests);
   });
 }
 
@@ -164,12 +184,16 @@ inline void score(const score_call<Element>& call) noexcept {
   return as_lanes(load_words(reinterpret_cast<const std::uint8_t*>(from)));
 }
 
+/// Elements of a key that are turned at a time.
+template <class Element>
+inline constexpr std::size_t square_width = sizeof(Element) == 1 ? 4 * lane_count : lane_count;
+
 /// `lane_count` keys from `first_key` on, turned: square[i] holds element first + i, or the codes from first + 4i on,
 /// of each. Keys behind the last are the last one again, elements behind the dimension zeros; neither is read.
 template <class Element>
 inline void load_square(const key_rows<Element>& from, std::size_t first_key, std::size_t first,
                         lanes (&square)[lane_count]) noexcept {
-  constexpr std::size_t width = lane_count * (sizeof(Element) == 1 ? 4 : 1);
+  constexpr std::size_t width = square_width<Element>;
   const auto key = [&](std::size_t i) {
     const std::size_t t = first_key + i < from.count ? first_key + i : from.count - 1;
     return from.keys + t * from.stride + first;
@@ -204,11 +228,13 @@ inline void add_square(const attention_query* queries, std::size_t first, std::s
 }
 
 template <std::size_t Rows, class Element>
-inline void score_in_place(const row_score_call<Element>& call, std::size_t first_key) noexcept {
+inline void score_in_place(const row_score_call<Element>& call, std::size_t first_key,
+                           row_requests& requests) noexcept {
   lanes sum[Rows];
   DECANT_UNROLL
   for (std::size_t r = 0; r < Rows; ++r) sum[r] = splat(0.0F);
   for (std::size_t first = 0; first < call.keys.dimension; first += lane_count) {
+    requests.make(1);
     lanes square[lane_count];
     load_square(call.keys, first_key, first, square);
     add_square(call.queries, first, call.keys.dimension, square, sum);
@@ -224,12 +250,31 @@ inline void score_in_place(const row_score_call<Element>& call, std::size_t firs
   return splat_word(bits);
 }
 
+/// Puts or adds integer products with their scales.
+inline void put_products(const words& products, float query_scale, const lanes& key_scales, bool accumulate,
+                         float* out) noexcept {
+  const lanes scores = multiply(to_floats(products), splat(query_scale));
+  store(out, accumulate ? fma(scores, key_scales, load(out)) : multiply(scores, key_scales));
+}
+
+/// The scales of `lane_count` keys, the last one's behind the end.
+[[nodiscard]] inline lanes scales_of(const key_rows<std::int8_t>& keys, std::size_t first_key) noexcept {
+  float scales[lane_count];
+  for (std::size_t i = 0; i < lane_count; ++i) {
+    const std::size_t t = first_key + i < keys.count ? first_key + i : keys.count - 1;
+    scales[i] = keys.scales[t * keys.scale_stride];
+  }
+  return load(scales);
+}
+
 template <std::size_t Rows>
-inline void score_in_place(const row_score_call<std::int8_t>& call, std::size_t first_key) noexcept {
+inline void score_in_place(const row_score_call<std::int8_t>& call, std::size_t first_key,
+                           row_requests& requests) noexcept {
   words sum[Rows];
   DECANT_UNROLL
   for (std::size_t r = 0; r < Rows; ++r) sum[r] = signed_products_start(call.queries[r].code_sum);
   for (std::size_t first = 0; first < call.keys.dimension; first += 4 * lane_count) {
+    requests.make(1);
     lanes square[lane_count];
     load_square(call.keys, first_key, first, square);
     DECANT_UNROLL
@@ -240,25 +285,22 @@ inline void score_in_place(const row_score_call<std::int8_t>& call, std::size_t 
       }
     }
   }
+  const lanes scales = scales_of(call.keys, first_key);
   DECANT_UNROLL
   for (std::size_t r = 0; r < Rows; ++r) {
-    store(call.out + r * call.out_stride + first_key, multiply(to_floats(sum[r]), splat(call.queries[r].scale)));
-  }
-}
-
-/// Multiplies scores with the scales of their keys.
-inline void apply_scales(const key_rows<std::int8_t>& keys, std::size_t rows, float* out, std::size_t stride) noexcept {
-  for (std::size_t r = 0; r < rows; ++r) {
-    for (std::size_t t = 0; t < keys.count; ++t) out[r * stride + t] *= keys.scales[t * keys.scale_stride];
+    float* out = call.out + r * call.out_stride + first_key;
+    put_products(sum[r], call.queries[r].scale, scales, call.accumulate, out);
   }
 }
 
 template <class Element>
 inline void score_rows(const row_score_call<Element>& call) noexcept {
   with_rows(call.rows, [&]<std::size_t Rows>() {
-    for (std::size_t t = 0; t < call.keys.count; t += lane_count) score_in_place<Rows>(call, t);
+    constexpr std::size_t width = square_width<Element>;
+    const std::size_t across = (call.keys.dimension + width - 1) / width;
+    row_requests requests(call.upcoming, (call.keys.count + lane_count - 1) / lane_count * across);
+    for (std::size_t t = 0; t < call.keys.count; t += lane_count) score_in_place<Rows>(call, t, requests);
   });
-  if constexpr (sizeof(Element) == 1) apply_scales(call.keys, call.rows, call.out, call.out_stride);
 }
 
 template <class Element>
@@ -289,7 +331,7 @@ inline void pack_codes(const key_rows<std::int8_t>& keys, code_word* out) noexce
 }
 
 template <std::size_t Rows>
-inline void score_code_block(const code_score_call& call, std::size_t b) noexcept {
+inline void score_code_block(const code_score_call& call, std::size_t b, row_requests& requests) noexcept {
   const auto* keys = reinterpret_cast<const std::uint8_t*>(call.keys + b * call.words * key_block);
   words sum[Rows][tile_vectors];
   DECANT_UNROLL
@@ -298,6 +340,7 @@ inline void score_code_block(const code_score_call& call, std::size_t b) noexcep
     for (std::size_t v = 0; v < tile_vectors; ++v) sum[r][v] = signed_products_start(call.queries[r].code_sum);
   }
   for (std::size_t w = 0; w < call.words; ++w) {
+    requests.make(1);
     DECANT_UNROLL
     for (std::size_t v = 0; v < tile_vectors; ++v) {
       const words key = load_words(keys + 4 * (w * key_block + v * lane_count));
@@ -311,16 +354,56 @@ inline void score_code_block(const code_score_call& call, std::size_t b) noexcep
   for (std::size_t r = 0; r < Rows; ++r) {
     DECANT_UNROLL
     for (std::size_t v = 0; v < tile_vectors; ++v) {
-      store(call.out + r * call.out_stride + b * key_block + v * lane_count,
-            multiply(to_floats(sum[r][v]), splat(call.queries[r].scale)));
+      const std::size_t at = b * key_block + v * lane_count;
+      put_products(sum[r][v], call.queries[r].scale, load(call.scales + at), call.accumulate,
+                   call.out + r * call.out_stride + at);
     }
   }
 }
 
 inline void score_codes(const code_score_call& call) noexcept {
   with_rows(call.rows, [&]<std::size_t Rows>() {
-    for (std::size_t b = 0; b < call.blocks; ++b) score_code_block<Rows>(call, b);
+    row_requests requests(call.upcoming, call.blocks * call.words);
+    for (std::size_t b = 0; b < call.blocks; ++b) score_code_block<Rows>(call, b, requests);
   });
+}
+
+/// Elements [i, i + lane_count) of a row, zeros behind its end.
+[[nodiscard]] inline lanes load_row(const float* x, std::size_t i, std::size_t count) noexcept {
+  if (count - i >= lane_count) return load(x + i);
+  float padded[lane_count] = {};
+  __builtin_memcpy(padded, x + i, (count - i) * sizeof(float));
+  return load(padded);
+}
+
+inline byte_row to_bytes(const float* x, std::size_t count, std::int8_t* codes) noexcept {
+  lanes best = splat(0.0F);
+  lane_sum poison;  // NaN where a value is not finite
+  for (std::size_t i = 0; i < count; i += lane_count) {
+    const lanes part = load_row(x, i, count);
+    best = maximum(maximum(part, subtract(splat(0.0F), part)), best);
+    poison.include(multiply(part, splat(0.0F)));
+  }
+  const bool is_finite = poison.total() == 0;
+  const float greatest_value = greatest(best);
+  if (!is_finite || !(greatest_value > 1e-30F)) {
+    __builtin_memset(codes, 0, count);
+    return {is_finite ? 0.0F : __builtin_nanf(""), 0};
+  }
+  // Adding 1.5 * 2^23 rounds to an integer, whose low byte is the code.
+  const lanes inverse = splat(127.0F / greatest_value);
+  byte_row row{greatest_value / 127.0F, 0};
+  for (std::size_t i = 0; i < count; i += lane_count) {
+    std::uint32_t bits[lane_count];
+    const lanes rounded = fma(load_row(x, i, count), inverse, splat(12582912.0F));
+    __builtin_memcpy(bits, &rounded, sizeof bits);
+    const std::size_t there = count - i < lane_count ? count - i : lane_count;
+    for (std::size_t j = 0; j < there; ++j) {
+      codes[i + j] = static_cast<std::int8_t>(bits[j] & 0xFFU);
+      row.code_sum += codes[i + j];
+    }
+  }
+  return row;
 }
 
 // --- values ---
@@ -330,10 +413,11 @@ inline constexpr std::size_t mix_run = 128;
 
 /// Adds a run of values to `Vectors` vectors of the sums of each row.
 template <std::size_t Rows, std::size_t Vectors, class Element>
-inline void mix_tile(const row_mix_call<Element>& call, std::size_t d) noexcept {
+inline void mix_tile(const row_mix_call<Element>& call, std::size_t d, row_requests& requests) noexcept {
   attention_sums<Rows, Vectors> sums;
   sums.get_all(call.sums + d, call.sum_stride);
   for (std::size_t t = 0; t < call.count; ++t) {
+    requests.make(Vectors);
     lanes value[Vectors];
     DECANT_UNROLL
     for (std::size_t v = 0; v < Vectors; ++v) value[v] = load(call.values + t * call.stride + d + v * lane_count);
@@ -344,7 +428,7 @@ inline void mix_tile(const row_mix_call<Element>& call, std::size_t d) noexcept 
 
 /// The dimensions that fill no vector, from copies that do.
 template <std::size_t Rows, class Element>
-inline void mix_rest(const row_mix_call<Element>& call, std::size_t d) noexcept {
+inline void mix_rest(const row_mix_call<Element>& call, std::size_t d, row_requests& requests) noexcept {
   Element padded[mix_run * lane_count] = {};
   for (std::size_t t = 0; t < call.count; ++t) {
     __builtin_memcpy(padded + t * lane_count, call.values + t * call.stride + d,
@@ -354,22 +438,25 @@ inline void mix_rest(const row_mix_call<Element>& call, std::size_t d) noexcept 
   rest.values = padded;
   rest.stride = lane_count;
   rest.sums += d;
-  mix_tile<Rows, 1>(rest, 0);
+  mix_tile<Rows, 1>(rest, 0, requests);
 }
 
 template <std::size_t Rows, class Element>
-inline void mix_run_of(const row_mix_call<Element>& call) noexcept {
+inline void mix_run_of(const row_mix_call<Element>& call, row_requests& requests) noexcept {
   constexpr std::size_t at_once = tiles_at_once<Rows, 1, 4>();
   std::size_t d = 0;
-  for (; d + at_once * lane_count <= call.dimension; d += at_once * lane_count) mix_tile<Rows, at_once>(call, d);
-  for (; d + lane_count <= call.dimension; d += lane_count) mix_tile<Rows, 1>(call, d);
-  if (d < call.dimension) mix_rest<Rows>(call, d);
+  for (; d + at_once * lane_count <= call.dimension; d += at_once * lane_count) {
+    mix_tile<Rows, at_once>(call, d, requests);
+  }
+  for (; d + lane_count <= call.dimension; d += lane_count) mix_tile<Rows, 1>(call, d, requests);
+  if (d < call.dimension) mix_rest<Rows>(call, d, requests);
 }
 
 template <class Element>
 inline void mix_rows(const row_mix_call<Element>& call) noexcept {
   with_rows(call.rows, [&]<std::size_t Rows>() {
     float scaled[sizeof(Element) == 1 ? Rows * mix_run : 1];
+    row_requests requests(call.upcoming, call.count * ((call.dimension + lane_count - 1) / lane_count));
     row_mix_call<Element> run = call;
     for (std::size_t first = 0; first < call.count; first += mix_run) {
       run.values = call.values + first * call.stride;
@@ -385,7 +472,7 @@ inline void mix_rows(const row_mix_call<Element>& call) noexcept {
         run.weights = scaled;
         run.weight_stride = mix_run;
       }
-      mix_run_of<Rows>(run);
+      mix_run_of<Rows>(run, requests);
     }
   });
 }
@@ -393,7 +480,7 @@ inline void mix_rows(const row_mix_call<Element>& call) noexcept {
 template <class Element>
 inline void mix(const mix_call<Element>& call) noexcept {
   mix_rows(row_mix_call<Element>{call.values, call.dimension, call.count, call.dimension, nullptr, 0, call.weights,
-                                 call.weight_stride, call.rows, call.sums, call.dimension});
+                                 call.weight_stride, call.rows, call.sums, call.dimension, call.upcoming});
 }
 
 [[nodiscard]] inline const attention_table& attention_kernels() noexcept {
@@ -404,6 +491,7 @@ inline void mix(const mix_call<Element>& call) noexcept {
                                          pack_floats<std::uint16_t>,
                                          pack_codes,
                                          score_codes,
+                                         to_bytes,
                                          mix_rows<float>,
                                          mix_rows<std::uint16_t>,
                                          mix_rows<std::int8_t>,

@@ -26,8 +26,13 @@ struct attention_shape {
   float soft_cap = 0;               ///< c of c * tanh(score / c), unless 0
   std::size_t window = 0;           ///< positions that a row sees, itself included; 0: all
   const float* sinks = nullptr;     ///< a score without a value for each query head, or null
+  std::size_t scale_block = 0;      ///< elements of 8 bits that share a scale, a multiple of 16; 0: all of a head
 
   [[nodiscard]] std::size_t group() const noexcept { return query_heads / key_heads; }
+  /// Scales of a key or a value of a head, where elements have 8 bits.
+  [[nodiscard]] std::size_t scales_of(std::size_t size) const noexcept {
+    return scale_block == 0 ? 1 : (size + scale_block - 1) / scale_block;
+  }
 };
 
 /// Keys and values of some tokens. `Element` is float, std::uint16_t (binary16) or std::int8_t; strides count elements.
@@ -40,7 +45,7 @@ struct key_value_view {
   const Element* values = nullptr;
   std::size_t value_stride = 0;
   std::size_t value_head_stride = 0;
-  const float* key_scales = nullptr;  ///< of 8 bits: an element means scale * element
+  const float* key_scales = nullptr;  ///< of 8 bits: an element means scale * element; those of a head side by side
   const float* value_scales = nullptr;
   std::size_t scale_stride = 0;
   std::size_t scale_head_stride = 0;

@@ -32,7 +32,8 @@ struct key_rows {
   std::size_t scale_stride = 0;
 };
 
-/// out[r * out_stride + t] = q_r . k_t for t < count; what lies behind, up to a multiple of 16, is scratch.
+/// out[r * out_stride + t] = q_r . k_t for t < count; what lies behind, up to a multiple of 16, is scratch. Scores of
+/// 8-bit keys are dot * query scale * key scale, added to `out` as fma(dot * query scale, key scale, out) on request.
 template <class Element>
 struct row_score_call {
   key_rows<Element> keys;
@@ -40,6 +41,8 @@ struct row_score_call {
   std::size_t rows = 0;  ///< at most `attention_rows`
   float* out = nullptr;
   std::size_t out_stride = 0;
+  upcoming_rows upcoming{};
+  bool accumulate = false;  ///< of 8-bit keys only
 };
 
 /// Four codes of a key side by side.
@@ -47,15 +50,18 @@ struct code_word {
   std::uint32_t codes;
 };
 
-/// Scores of query rows against packed 8-bit keys, [block][dimension / 4][16], without the scales of the keys.
+/// Scores of query rows against packed 8-bit keys, [block][dimension / 4][16].
 struct code_score_call {
   const code_word* keys = nullptr;
+  const float* scales = nullptr;  ///< [block][16]
   std::size_t blocks = 0;
   std::size_t words = 0;  ///< of a key
   const attention_query* queries = nullptr;
   std::size_t rows = 0;
   float* out = nullptr;
   std::size_t out_stride = 0;
+  upcoming_rows upcoming{};
+  bool accumulate = false;
 };
 
 /// Adds weighted values: sums[r][d] = fma(weights[r][t] (* scales[t]), values[t][d], sums[r][d]) for t in order.
@@ -72,6 +78,13 @@ struct row_mix_call {
   std::size_t rows = 0;  ///< at most `attention_rows`
   float* sums = nullptr;
   std::size_t sum_stride = 0;  ///< has room for the dimension rounded up to 16
+  upcoming_rows upcoming{};
+};
+
+/// What codes of a row of floats mean: x ~ scale * code.
+struct byte_row {
+  float scale = 0;
+  std::int32_t code_sum = 0;
 };
 
 /// Greatest score m and total weight l = sum of exp(score - m) of a set of keys. Of no keys: -infinity and 0.
@@ -91,6 +104,9 @@ struct attention_table {
   void (*pack_f16)(const key_rows<std::uint16_t>&, float* out) noexcept;
   void (*pack_i8)(const key_rows<std::int8_t>&, code_word* out) noexcept;
   void (*score_codes)(const code_score_call&) noexcept;
+  /// Codes in [-127, 127], ties to even. A row that holds NaN or infinity gets zeros and a NaN scale, so that it cannot
+  /// pass for a finite one.
+  byte_row (*to_bytes)(const float* x, std::size_t count, std::int8_t* codes) noexcept;
   void (*mix_f32)(const row_mix_call<float>&) noexcept;
   void (*mix_f16)(const row_mix_call<std::uint16_t>&) noexcept;
   void (*mix_i8)(const row_mix_call<std::int8_t>&) noexcept;
@@ -104,6 +120,15 @@ struct attention_table {
   /// exp(scores - greatest) * factor, the probabilities of scores once the whole row is known.
   void (*probabilities)(float* scores, std::size_t count, float greatest, float factor) noexcept;
 };
+
+/// A query whose values are set gets codes too, for keys of 8 bits; `codes` as in `attention_query`.
+inline void quantise(const attention_table& kernels, std::size_t dimension, std::int8_t* codes,
+                     attention_query& query) noexcept {
+  const byte_row row = kernels.to_bytes(query.values, dimension, codes);
+  query.codes = codes;
+  query.scale = row.scale;
+  query.code_sum = row.code_sum;
+}
 
 }  // namespace decant::inline DECANT_ABI::cpu
 

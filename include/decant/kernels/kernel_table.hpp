@@ -57,6 +57,21 @@ struct product_call {
   bool accumulate = false;  ///< adds to `out`
 };
 
+/// Rows of memory that are needed soon. Attention kernels ask for them while they compute, evenly: requests that come
+/// in a burst wait for each other.
+struct upcoming_rows {
+  const std::byte* first = nullptr;
+  std::size_t stride = 0;  ///< bytes from row to row
+  std::size_t bytes = 0;   ///< of a row
+  std::size_t count = 0;
+
+  /// The share of the parts [begin, end) of `parts` equal ones.
+  [[nodiscard]] upcoming_rows share(std::size_t begin, std::size_t end, std::size_t parts) const noexcept {
+    const std::size_t from = count * begin / parts;
+    return {first + from * stride, stride, bytes, count * end / parts - from};
+  }
+};
+
 /// Scores of query rows against blocks of 16 transposed keys: out[r * out_stride + t] = q_r . k_t.
 template <class Element>
 struct score_call {
@@ -67,6 +82,7 @@ struct score_call {
   std::size_t rows = 0;
   float* out = nullptr;
   std::size_t out_stride = 0;
+  upcoming_rows upcoming{};
 };
 
 /// Adds weighted values: sums[r][d] = fma(weights[r * weight_stride + t], values[t][d], sums[r][d]) for t in order.
@@ -79,6 +95,7 @@ struct mix_call {
   std::size_t weight_stride = 0;
   std::size_t rows = 0;
   float* sums = nullptr;  ///< [r][dimension]
+  upcoming_rows upcoming{};
 };
 
 using product_kernel = void (*)(const product_call&) noexcept;

@@ -114,11 +114,11 @@ class chunk_states {
   aligned_buffer<float> sums_;
 };
 
-/// Rows of one cache and with one number of committed slots, and where they are: `query` and `out` point to the first
-/// head of the first row; rows are `query_stride` and `out_stride` apart.
+/// Rows of one cache and with one number of committed slots, and where they are: `queries` and `out` point to the first
+/// head of the first row; rows are `query_stride` queries and `out_stride` floats apart.
 struct attention_tile {
   std::span<const pass_row> rows;
-  const float* query = nullptr;
+  const cpu::attention_query* queries = nullptr;
   std::size_t query_stride = 0;
   float* out = nullptr;
   std::size_t out_stride = 0;
@@ -196,16 +196,13 @@ class attention {
   void compute(std::size_t head, const attention_tile& tile, std::size_t chunk,
                attention_scratch& scratch) const noexcept {
     const pass_row& front = tile.rows.front();
-    const std::size_t size = front.cache->shape().size;
     for (std::size_t r = 0; r < tile.rows.size(); ++r) {
       scratch.rows_[r] = {tile.rows[r].visible, 0};
-      for (std::size_t h = 0; h < group_; ++h) {
-        scratch.queries_[r * group_ + h].values = tile.query + r * tile.query_stride + (head * group_ + h) * size;
-      }
+      std::copy_n(tile.queries + r * tile.query_stride + head * group_, group_, &scratch.queries_[r * group_]);
     }
     const cpu::attending_tile attending{
         {scratch.rows_.data(), tile.rows.size()}, group_, scratch.queries_.data(), front.committed, front.committed};
-    const kv_cache::head_view keys(*front.cache, kernels_, layer_, head);
+    const kv_cache::head_view keys(*front.cache, kernels_, loops_, layer_, head);
     cpu::chunk_attention part(loops_, keys, keys, attending, scratch.chunk_);
     part.compute(chunk, [&](std::size_t r, std::size_t h, std::size_t first, std::span<const float> scores) {
       if (float* out = probed(tile.rows[r], head * group_ + h)) std::copy(scores.begin(), scores.end(), out + first);

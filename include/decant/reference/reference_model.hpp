@@ -11,6 +11,8 @@
 #include <decant/reference/evaluation_record.hpp>
 #include <decant/reference/gguf.hpp>
 #include <decant/reference/pending_rows.hpp>
+#include <decant/reference/reference_options.hpp>
+#include <decant/reference/reference_rows.hpp>
 #include <decant/reference/state_bytes.hpp>
 #include <decant/reference/transformer.hpp>
 
@@ -24,53 +26,6 @@
 #include <vector>
 
 namespace decant::inline DECANT_ABI {
-
-/// How a `reference_model` is set up.
-struct reference_options {
-  std::size_t threads = 2;  ///< 1 to 1024
-  /// Tokens the sequence can hold; 0 takes the file's context length, at most 8192.
-  std::size_t context = 0;
-  kv_type cache = kv_type::f16;
-  instruction_set kernels = best_instruction_set();
-  /// What quantised matrices are multiplied with: int8 per block of 32, or the floats themselves, which is several
-  /// times slower and more exact.
-  activation_kind activations = activation_kind::int8_blocks;
-  /// Folder that keeps the weights in the layout of the kernels, so that the next load maps them instead of packing;
-  /// null: none. A file takes about the size of the model file. See `reference_model::weights_stored`.
-  const char* weight_folder = nullptr;
-};
-
-/// Logits of the nodes of one evaluation: `vocab_size` floats a node. A view into the model.
-class reference_rows {
- public:
-  using value_type = float;
-
-  reference_rows() noexcept = default;
-  reference_rows(const float* logits, std::size_t stride, std::size_t vocabulary, std::span<const std::int32_t> rows)
-      : logits_(logits), stride_(stride), vocabulary_(vocabulary), rows_(rows) {}
-
-  /// The row after node `n`; empty for a node that this evaluation did not list.
-  [[nodiscard]] std::span<const float> row(node_id n) const noexcept {
-    if (n < 0 || index(n) >= rows_.size() || rows_[index(n)] < 0) return {};
-    return {logits_ + index(rows_[index(n)]) * stride_, vocabulary_};
-  }
-
- private:
-  const float* logits_ = nullptr;
-  std::size_t stride_ = 0;
-  std::size_t vocabulary_ = 0;
-  std::span<const std::int32_t> rows_;  // row of each node, or -1
-};
-
-/// Rows with positions and a mask of their own, where a tree cannot say what a row sees.
-struct masked_rows {
-  token_span tokens;
-  std::span<const std::size_t> positions;  ///< one per row
-  /// Row-major bits: bit j of row i says whether row i sees pending row j, counted from the last commit. A row takes
-  /// `words_per_row` words, sees itself in any case, and may see no later row.
-  std::span<const std::uint64_t> mask;
-  std::size_t words_per_row = 0;
-};
 
 /// One sequence of a model of the llama family. Weights stay quantised, activations of quantised matrices are int8 per
 /// block of 32 or floats (`reference_options::activations`). A row is bit-equal for every batch, tree shape, thread

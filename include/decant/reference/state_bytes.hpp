@@ -3,7 +3,8 @@
 // The saved state of a sequence: its keys and values as bytes, with what is needed to know that they fit a model.
 //
 //   magic "DECANTKV", u32 version, u32 kind of cache, u64 layers, heads, head size, fingerprint of the weights, tokens;
-//   then per token [layer][head][key, value][dimension]; then a u64 checksum of all before. Little-endian.
+//   then per token [layer][head][key, value][a float scale if the kind has 8 bits, then the elements]; then a u64
+//   checksum of all before. Little-endian.
 #ifndef DECANT_REFERENCE_STATE_BYTES_HPP
 #define DECANT_REFERENCE_STATE_BYTES_HPP
 
@@ -64,17 +65,13 @@ struct stored_state_header {
 };
 static_assert(sizeof(stored_state_header) == 56, "the fields leave no gaps");
 
-[[nodiscard]] inline std::size_t slot_bytes(const kv_shape& shape) noexcept {
-  return shape.slot_elements() * shape.element_bytes();
-}
-
 }  // namespace detail
 
 /// Fills a byte array: header, slots one by one, checksum.
 class state_writer {
  public:
   state_writer(std::vector<std::byte>& out, const state_header& header)
-      : out_(out), slot_bytes_(detail::slot_bytes(header.shape)), at_(sizeof(detail::stored_state_header)) {
+      : out_(out), slot_bytes_(header.shape.slot_bytes()), at_(sizeof(detail::stored_state_header)) {
     out.resize(at_ + header.length * slot_bytes_ + sizeof(std::uint64_t));
     const auto stored = detail::stored_state_header::of(header);
     std::memcpy(out.data(), &stored, sizeof stored);
@@ -108,7 +105,7 @@ class state_reader {
     if (std::memcmp(&stored, &wanted, sizeof stored) != 0) {
       return error{error_code::unsupported, "a saved state of another model or another kind of cache"};
     }
-    const std::size_t slot = detail::slot_bytes(expected.shape);
+    const std::size_t slot = expected.shape.slot_bytes();
     const std::size_t rest = bytes.size() - sizeof stored;
     if (rest < sizeof(std::uint64_t) || (rest - sizeof(std::uint64_t)) / slot < stored.length) {
       return error{error_code::file_truncated, "a saved state without all of its tokens"};
@@ -121,7 +118,7 @@ class state_reader {
     std::memcpy(&sum, bytes.data() + end, sizeof sum);
     if (sum != detail::checksum(bytes.first(end))) return error{error_code::file_malformed, "a damaged saved state"};
     const state_reader reader(bytes.subspan(sizeof stored, end - sizeof stored), slot, stored.length);
-    if (!reader.is_finite(expected.shape.type)) {
+    if (!reader.is_finite(expected.shape)) {
       return error{error_code::file_malformed, "a value of a saved state is not finite"};
     }
     return reader;
@@ -134,13 +131,15 @@ class state_reader {
   state_reader(std::span<const std::byte> slots, std::size_t slot_bytes, std::uint64_t length) noexcept
       : slots_(slots), slot_bytes_(slot_bytes), length_(static_cast<std::size_t>(length)) {}
 
-  /// Infinities and NaN have all exponent bits set.
-  [[nodiscard]] bool is_finite(kv_type type) const noexcept {
-    return type == kv_type::f16 ? has_no<std::uint16_t>(0x7C00) : has_no<std::uint32_t>(0x7F800000);
+  /// Infinities and NaN have all exponent bits set. Of 8 bits only the scales are floats.
+  [[nodiscard]] bool is_finite(const kv_shape& shape) const noexcept {
+    if (shape.type == kv_type::f16) return has_no<std::uint16_t>(0x7C00, sizeof(std::uint16_t));
+    const std::size_t step = sizeof(float) + (shape.type == kv_type::i8 ? shape.size : 0);
+    return has_no<std::uint32_t>(0x7F800000, step);
   }
   template <class Bits>
-  [[nodiscard]] bool has_no(Bits exponent) const noexcept {
-    for (std::size_t at = 0; at < slots_.size(); at += sizeof(Bits)) {
+  [[nodiscard]] bool has_no(Bits exponent, std::size_t step) const noexcept {
+    for (std::size_t at = 0; at < slots_.size(); at += step) {
       Bits bits;
       std::memcpy(&bits, slots_.data() + at, sizeof bits);
       if ((bits & exponent) == exponent) return false;

@@ -111,6 +111,9 @@ class transformer {
     if (auto r = query_.allocate(max_rows * query_stride_); !r) return r;
     if (auto r = key_.allocate(max_rows * key_stride_ + key_padding); !r) return r;
     if (auto r = value_.allocate(max_rows * key_stride_ + key_padding); !r) return r;
+    queries_.resize(max_rows * config_.heads);
+    code_stride_ = round_up(config_.head_size, 64);
+    if (auto r = query_codes_.allocate(queries_.size() * code_stride_); !r) return r;
     return up_.allocate(max_rows * gated_.stride());
   }
 
@@ -249,7 +252,15 @@ class transformer {
       float* query = query_.data() + r * query_stride_;
       for (std::size_t h = first; h < last; ++h) rope_.rotate(pass.rows[r].position, query + h * size);
       for (std::size_t d = first * size; d < last * size; ++d) query[d] *= config_.attention_scale;
+      for (std::size_t h = first; h < last; ++h) hand_over(pass.rows[r], r * config_.heads + h, query + h * size);
     }
+  }
+
+  /// Makes a query ready for attention.
+  void hand_over(const pass_row& row, std::size_t i, const float* values) noexcept {
+    queries_[i].values = values;
+    if (row.cache->shape().type != kv_type::i8) return;
+    cpu::quantise(*attention_kernels_, config_.head_size, query_codes_.data() + i * code_stride_, queries_[i]);
   }
 
   void project_keys(const pass_input& pass, std::size_t layer, std::size_t first, std::size_t last) noexcept {
@@ -261,7 +272,8 @@ class transformer {
       for (std::size_t h = first; h < last; ++h) {
         float* key = key_.data() + r * key_stride_ + h * size;
         rope_.rotate(row.position, key);
-        row.cache->store(*kernels_, layer, h, row.slot, key, value_.data() + r * key_stride_ + h * size);
+        const float* value = value_.data() + r * key_stride_ + h * size;
+        row.cache->store(*kernels_, *attention_kernels_, layer, h, row.slot, key, value);
       }
     }
   }
@@ -296,7 +308,7 @@ class transformer {
   }
 
   [[nodiscard]] attention_tile tile_of(const pass_input& pass, row_tile at) noexcept {
-    return {pass.rows.subspan(at.first, at.count), query_.data() + at.first * query_stride_, query_stride_,
+    return {pass.rows.subspan(at.first, at.count), queries_.data() + at.first * config_.heads, config_.heads,
             attended_.row(at.first), attended_.stride()};
   }
 
@@ -373,8 +385,11 @@ class transformer {
   aligned_buffer<float> key_;
   aligned_buffer<float> value_;
   aligned_buffer<float> up_;
+  std::vector<cpu::attention_query> queries_;  // [row][head]
+  aligned_buffer<std::int8_t> query_codes_;    // [row][head][code_stride_], for keys of 8 bits
   std::size_t query_stride_ = 0;
   std::size_t key_stride_ = 0;
+  std::size_t code_stride_ = 0;
   std::size_t logits_stride_ = 0;
   std::size_t widest_tile_ = 1;
   std::size_t most_chunks_ = 1;             // of a row of the running pass, where chunks are shared out
