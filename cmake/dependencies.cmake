@@ -25,6 +25,7 @@ set(DECANT_NEEDS
   "fmt|           fmt|                          libfmt-dev|         fmt-devel|              fmt|           fmt-devel|           fmt"
   "pcre2|         PCRE2|                        libpcre2-dev|       pcre2-devel|            pcre2|         pcre2-devel|         pcre2"
   "gmp|           GMP with its C++ interface|   libgmp-dev|         gmp-devel|              gmp|           gmp-devel|           gmp"
+  "xsimd|         xsimd|                        libxsimd-dev|       xsimd-devel|            xsimd|         xsimd-devel|         xsimd"
   "benchmark|     Google Benchmark|             libbenchmark-dev|   google-benchmark-devel| benchmark|     benchmark-devel|     google-benchmark"
   "clang|         Clang|                        clang|              clang|                  clang|         clang|               llvm"
   "clang_runtime| the sanitizer runtime of Clang| libclang-rt-dev|  compiler-rt|            compiler-rt|   clang|               llvm"
@@ -39,6 +40,7 @@ set(DECANT_HEADER_OF_cli11 "CLI/CLI.hpp")
 set(DECANT_HEADER_OF_fmt "fmt/core.h")
 set(DECANT_HEADER_OF_pcre2 "pcre2.h")
 set(DECANT_HEADER_OF_gmp "gmpxx.h")
+set(DECANT_HEADER_OF_xsimd "xsimd/xsimd.hpp")
 set(DECANT_HEADER_OF_benchmark "benchmark/benchmark.h")
 
 # Needs that are found by a program; several programs mean that any of them will do.

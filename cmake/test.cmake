@@ -11,7 +11,7 @@ include("${CMAKE_CURRENT_LIST_DIR}/fetch_model.cmake")
 set(ci_tools "")
 set(warnings_as_errors OFF)
 if("$ENV{DECANT_CI}")
-  set(ci_tools ninja clang clang_runtime clang_format benchmark)
+  set(ci_tools ninja clang clang_runtime clang_format benchmark xsimd)
   set(warnings_as_errors ON)
 endif()
 decant_prepare(REQUIRED compiler build_tool python catch2 nlohmann_json cli11 fmt pcre2 gmp ${ci_tools}

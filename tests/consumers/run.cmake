@@ -51,6 +51,51 @@ function(check_wrong_version_is_refused prefix)
   endif()
 endfunction()
 
+# Whether code for the processor at hand may use all of these instruction sets, by the compiler's names of them.
+function(processor_has result)
+  execute_process(COMMAND "${CXX_COMPILER}" -march=native -dM -E -x c++ /dev/null RESULT_VARIABLE status
+                  OUTPUT_VARIABLE macros ERROR_QUIET)
+  set(${result} TRUE PARENT_SCOPE)
+  foreach(name IN LISTS ARGN)
+    if(NOT status EQUAL 0 OR NOT macros MATCHES "__${name}__ 1")
+      set(${result} FALSE PARENT_SCOPE)
+    endif()
+  endforeach()
+endfunction()
+
+# Flags for a part of what this processor offers; none if the compiler knows no such part.
+function(choose_partial_flags result)
+  set(${result} "" PARENT_SCOPE)
+  processor_has(has_v4 AVX2 FMA AVX512F AVX512BW AVX512CD AVX512DQ AVX512VL)
+  processor_has(has_v3 AVX2 FMA F16C BMI2 LZCNT MOVBE)
+  foreach(level IN ITEMS v3 v4)
+    execute_process(COMMAND "${CXX_COMPILER}" -march=x86-64-${level} -E -x c++ /dev/null RESULT_VARIABLE status
+                    OUTPUT_QUIET ERROR_QUIET)
+    if(has_${level} AND status EQUAL 0)
+      set(${result} "-march=x86-64-${level} -O2" PARENT_SCOPE)
+    endif()
+  endforeach()
+endfunction()
+
+# A unit whose flags promise the best set of kernels must not ask the processor for it; any other x86 unit must.
+function(check_dispatch_is_static unit is_static)
+  find_program(nm nm)
+  file(GLOB_RECURSE object "${WORK_DIR}/program/${unit}.cpp.o")
+  if(NOT nm OR NOT object)
+    message(STATUS "Whether ${unit}.cpp dispatches at compile time was not looked at.")
+    return()
+  endif()
+  run_or_fail("${nm}" -C "${object}")
+  set(asks FALSE)
+  if(output MATCHES "guard variable for [^\n]*best_of|x86_features::read")
+    set(asks TRUE)
+  endif()
+  if(asks STREQUAL is_static)
+    message(FATAL_ERROR "${unit}.cpp chooses kernels at run time: ${asks}, although its flags promise the best: "
+                        "${is_static}.")
+  endif()
+endfunction()
+
 file(REMOVE_RECURSE "${WORK_DIR}")
 set(prefix "${WORK_DIR}/moved prefix")
 
@@ -80,9 +125,19 @@ elseif(ROUTE STREQUAL "no_exceptions")
 elseif(ROUTE STREQUAL "cxx2b")
   configure_program(-DROUTE=include_path "-DDECANT_DIR=${SOURCE_DIR}/include" -DCMAKE_CXX_STANDARD=23)
 elseif(ROUTE STREQUAL "mixed_flags")
-  # One translation unit for any processor, one for this: both must link, and compute the same.
-  configure_program(-DROUTE=include_path "-DDECANT_DIR=${SOURCE_DIR}/include" "-DOTHER_FLAGS=-march=native -O3")
+  # Translation units for any processor, for this one and for a part of what this offers: they must link, and compute the
+  # same.
+  choose_partial_flags(third_flags)
+  configure_program(-DROUTE=include_path "-DDECANT_DIR=${SOURCE_DIR}/include" "-DOTHER_FLAGS=-march=native -O3"
+                    "-DTHIRD_FLAGS=${third_flags}")
 else()
   message(FATAL_ERROR "There is no route '${ROUTE}'.")
 endif()
 build_and_run_program()
+
+if(ROUTE STREQUAL "mixed_flags" AND third_flags)
+  processor_has(has_best AVX2 FMA F16C AVX512F AVX512BW AVX512DQ AVX512VL AVX512VNNI)
+  check_dispatch_is_static(main FALSE)
+  check_dispatch_is_static(other ${has_best})
+  check_dispatch_is_static(third FALSE)
+endif()

@@ -4,7 +4,7 @@
 
 #include <decant/kernels/kernels.hpp>
 
-namespace decant::inline DECANT_ABI::cpu {
+namespace decant::inline DECANT_ABI::cpu::inline DECANT_TARGET {
 
 /// The attention kernels of an instruction set. Precondition: `runs(set)`.
 [[nodiscard]] inline const attention_table& attention_kernels_of(instruction_set set) noexcept {
@@ -17,6 +17,6 @@ namespace decant::inline DECANT_ABI::cpu {
   return scalar::attention_kernels();
 }
 
-}  // namespace decant::inline DECANT_ABI::cpu
+}  // namespace decant::inline DECANT_ABI::cpu::inline DECANT_TARGET
 
 #endif

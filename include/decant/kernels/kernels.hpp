@@ -7,7 +7,7 @@
 #include <decant/kernels/kernels_avx512.hpp>
 #include <decant/kernels/kernels_scalar.hpp>
 
-namespace decant::inline DECANT_ABI::cpu {
+namespace decant::inline DECANT_ABI::cpu::inline DECANT_TARGET {
 
 /// The kernels of an instruction set. Precondition: `runs(set)`.
 [[nodiscard]] inline const kernel_table& kernels_of(instruction_set set) noexcept {
@@ -20,6 +20,6 @@ namespace decant::inline DECANT_ABI::cpu {
   return scalar::kernels();
 }
 
-}  // namespace decant::inline DECANT_ABI::cpu
+}  // namespace decant::inline DECANT_ABI::cpu::inline DECANT_TARGET
 
 #endif

@@ -11,6 +11,9 @@ int main() {
   if (!good || *good != 3 || bad || bad.code() != decant::error_code::invalid_token) return 1;
   const std::vector<std::vector<float>> laws = laws_here();
   if (laws.front().empty() || laws != laws_elsewhere()) return 2;
+#if defined(HAS_THIRD_UNIT)
+  if (laws != laws_in_third_unit()) return 3;
+#endif
   std::printf("decant %d.%d.%d\n", DECANT_VERSION_MAJOR, DECANT_VERSION_MINOR, DECANT_VERSION_PATCH);
   return 0;
 }

@@ -9,8 +9,9 @@
 /// `id` when it is a token of a vocabulary of `vocab_size`, else an error.
 decant::result<decant::token> checked_token(decant::token id, decant::token vocab_size);
 
-/// `laws_here()` of the other translation unit.
+/// `laws_here()` of the other translation units.
 std::vector<std::vector<float>> laws_elsewhere();
+std::vector<std::vector<float>> laws_in_third_unit();
 
 // A copy for each translation unit, compiled with its flags.
 namespace {
