@@ -109,9 +109,8 @@ outcome run_plainly(options chosen, const decoder_parts& parts, decant::token_sp
 }
 
 /// Loads what drafts, refuses parts that do not fit together, and only then measures.
-decoder_parts prepare(const options& chosen, loaded_model& target, std::optional<loaded_model>& draft,
-                      std::size_t prompt_length) {
-  decoder_parts parts{target, nullptr, {}, {}, rows_for_judge(target), prompt_length};
+decoder_parts prepare(const options& chosen, loaded_model& target, std::optional<loaded_model>& draft) {
+  decoder_parts parts{target, nullptr, {}, {}, rows_for_judge(target)};
   if (const std::string path = chosen.draft_model(); !path.empty()) {
     draft.emplace(load_model(path, chosen.threads, 0, chosen.cache_weights));
     check_same_vocabulary(target, *draft);
@@ -135,7 +134,7 @@ int run_program(const options& chosen) {
   const owned_file trace = chosen.trace ? open_file(*chosen.trace, "wb") : nullptr;
   const owned_file json = chosen.json ? open_file(*chosen.json, "wb") : nullptr;
   std::optional<loaded_model> draft;
-  const decoder_parts parts = prepare(chosen, target, draft, prompt.size());
+  const decoder_parts parts = prepare(chosen, target, draft);
   std::signal(SIGINT, on_interrupt);
   comparison both{{}, {}, is_drafter_invariant(chosen)};
   both.drafted =

@@ -37,7 +37,6 @@ struct decoder_parts {
   std::optional<decant::pass_costs> target_costs;  ///< when drafts are paced
   std::optional<decant::pass_costs> draft_costs;
   judged_rows rows_to_judge{};
-  std::size_t prompt_length = 0;
 
   /// Time of a draft pass in plain target passes.
   [[nodiscard]] double draft_pass() const { return draft_costs->plain_seconds / target_costs->plain_seconds; }
@@ -49,16 +48,14 @@ inline target_sampler make_target_sampler(const options& chosen, const decoder_p
   // A law that is not drawn from at temperature 0 stays whole if its probabilities are asked for.
   const law_at_zero seen = facts_of(chosen).law;
   const bool is_whole = seen == law_at_zero::whole || (seen == law_at_zero::either && chosen.logprobs);
-  return make_sampler(chosen, is_whole && !(chosen.temperature > 0) ? 1.0f : chosen.temperature,
-                      {parts.target, parts.prompt_length});
+  return make_sampler(chosen, is_whole && !(chosen.temperature > 0) ? 1.0f : chosen.temperature, parts.target);
 }
 
 /// Drawn drafts come from the target's settings. Elsewhere a draft law only ranks tokens: at temperature 0 it
 /// stays whole, so that there are second choices and a measure of how sure the first one is.
 inline target_sampler make_draft_sampler(const options& chosen, const decoder_parts& parts) {
   const bool ranks = drafting_for(chosen) == drafting::chosen;
-  return make_sampler(chosen, ranks && !(chosen.temperature > 0) ? 1.0f : chosen.temperature,
-                      {parts.target, parts.prompt_length});
+  return make_sampler(chosen, ranks && !(chosen.temperature > 0) ? 1.0f : chosen.temperature, parts.target);
 }
 
 // --- Drafters ---

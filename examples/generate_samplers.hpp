@@ -11,18 +11,11 @@
 #include <decant/sample/any_sampler.hpp>
 #include <decant/sample/presets.hpp>
 
-#include <cstddef>
 #include <string_view>
 #include <utility>
 #include <vector>
 
 namespace generate_program {
-
-/// What a sampler knows of the text at hand.
-struct sampler_site {
-  loaded_model& model;
-  std::size_t prompt_length = 0;
-};
 
 /// The settings that not every order has, with the orders that have them.
 struct ordered_setting {
@@ -57,14 +50,14 @@ inline void check_sampler(const options& chosen) {
 }
 
 /// The texts that end a repetition for DRY, as this model's tokens.
-inline decant::sequence_breakers usual_breakers(loaded_model& model) {
+inline decant::sequence_breakers usual_breakers(const loaded_model& model) {
   constexpr std::string_view texts[] = {"\n", ":", "\"", "*"};
   const auto text_of = [&model](decant::token t) {
     const std::span<const char> bytes = model.words.token_bytes(t);
     return std::string_view(bytes.data(), bytes.size());
   };
   const auto tokenize = [&model](std::string_view text) {
-    return model.words.encode(std::string(text)).value_or_throw();
+    return model.words.encode(text, decant::sequence_marks::leave_out).value_or_throw();
   };
   return decant::sequence_breakers::from_texts(texts, model.network.vocab_size(), text_of, tokenize);
 }
@@ -84,7 +77,7 @@ void set_usual(Settings& made, const options& chosen, float temperature) {
 }
 
 inline decant::llama_cpp_settings llama_cpp_settings_of(const options& chosen, float temperature,
-                                                        const sampler_site& site) {
+                                                        const loaded_model& model) {
   const sampler_options& s = chosen.sampler;
   decant::llama_cpp_settings made;
   set_usual(made, chosen, temperature);
@@ -98,7 +91,7 @@ inline decant::llama_cpp_settings llama_cpp_settings_of(const options& chosen, f
   made.penalty_freq = s.frequency_penalty.value_or(0.0f);
   made.penalty_present = s.presence_penalty.value_or(0.0f);
   made.dry_multiplier = s.dry.value_or(0.0f);
-  if (s.dry) made.dry_sequence_breakers = usual_breakers(site.model);
+  if (s.dry) made.dry_sequence_breakers = usual_breakers(model);
   made.adaptive_target = s.adaptive_p.value_or(-1.0f);
   made.mirostat_tau = s.mirostat_tau;
   made.mirostat_eta = s.mirostat_eta;
@@ -106,7 +99,7 @@ inline decant::llama_cpp_settings llama_cpp_settings_of(const options& chosen, f
   return made;
 }
 
-inline decant::hf_settings hf_settings_of(const options& chosen, float temperature, const sampler_site& site) {
+inline decant::hf_settings hf_settings_of(const options& chosen, float temperature, const loaded_model& model) {
   const sampler_options& s = chosen.sampler;
   decant::hf_settings made;
   set_usual(made, chosen, temperature);
@@ -116,12 +109,11 @@ inline decant::hf_settings hf_settings_of(const options& chosen, float temperatu
   made.repetition_penalty = s.repeat_penalty.value_or(1.0f);
   made.no_repeat_ngram_size = s.no_repeat_ngram.value_or(0);
   made.min_new_tokens = s.min_tokens.value_or(0);
-  made.eos_token_id = ends_of(site.model);
-  made.prompt_length = site.prompt_length;
+  made.eos_token_id = ends_of(model);
   return made;
 }
 
-inline decant::vllm_settings vllm_settings_of(const options& chosen, float temperature, const sampler_site& site) {
+inline decant::vllm_settings vllm_settings_of(const options& chosen, float temperature, const loaded_model& model) {
   const sampler_options& s = chosen.sampler;
   decant::vllm_settings made;
   set_usual(made, chosen, temperature);
@@ -129,20 +121,19 @@ inline decant::vllm_settings vllm_settings_of(const options& chosen, float tempe
   made.frequency_penalty = s.frequency_penalty.value_or(0.0f);
   made.presence_penalty = s.presence_penalty.value_or(0.0f);
   made.min_tokens = s.min_tokens.value_or(0);
-  made.stop_token_ids = ends_of(site.model);
-  made.prompt_length = site.prompt_length;
+  made.stop_token_ids = ends_of(model);
   return made;
 }
 
 /// The sampler at a temperature.
-inline decant::any_sampler<> make_sampler(const options& chosen, float temperature, const sampler_site& site) {
+inline decant::any_sampler<> make_sampler(const options& chosen, float temperature, const loaded_model& model) {
   const auto checked = [](decant::any_sampler<> sampler) {
     sampler.check().value_or_throw();
     return sampler;
   };
-  if (chosen.sampler.order == "hf") return checked(decant::hf_order(hf_settings_of(chosen, temperature, site)));
-  if (chosen.sampler.order == "vllm") return checked(decant::vllm_order(vllm_settings_of(chosen, temperature, site)));
-  decant::llama_cpp_settings settings = llama_cpp_settings_of(chosen, temperature, site);
+  if (chosen.sampler.order == "hf") return checked(decant::hf_order(hf_settings_of(chosen, temperature, model)));
+  if (chosen.sampler.order == "vllm") return checked(decant::vllm_order(vllm_settings_of(chosen, temperature, model)));
+  decant::llama_cpp_settings settings = llama_cpp_settings_of(chosen, temperature, model);
   if (chosen.sampler.mirostat == 1) return checked(decant::llama_cpp_mirostat_1(std::move(settings)));
   if (chosen.sampler.mirostat == 2) return checked(decant::llama_cpp_mirostat_2(std::move(settings)));
   return checked(decant::llama_cpp_order(std::move(settings)));

@@ -81,6 +81,38 @@ TEST_CASE("each draft row is the law of its own path") {
   check();
 }
 
+TEST_CASE("draft rows know where the output begins, whatever the drafter knew before") {
+  struct rotating_by_output : rotating_sampler {
+    void begin_output(std::size_t& state) const { state = 0; }
+  };
+  static_assert(OutputSampler<rotating_by_output>);
+  guided_drafter<chain<ranked>, rotating_by_output, double> drafter({.length = 1});
+  random_source random(9);
+  philox_chance chance{1};
+  tokens text;
+  std::size_t output = 0;
+  for (int round = 0; round < 300; ++round) {
+    // The text is taken back and another put in its place, a prompt or an output, now and then with the same beginning.
+    if (random.coin(0.3)) text.resize(random.below(text.size() + 1));
+    REQUIRE(drafter.truncate(text.size()).has_value());
+    for (std::size_t i = random.between(text.empty() ? 1 : 0, 4); i > 0; --i) {
+      text.push_back(random.token_below(vocab_size));
+    }
+    REQUIRE(drafter.extend(token_span(text).subspan(drafter.length())).has_value());
+    if (output > text.size() || random.coin(0.3)) output = random.coin() ? text.size() : random.below(text.size());
+    token_draft<double> draft;
+    draft.reset(text.back());
+    draft_site site = site_of(text);
+    site.output_begin = output;
+    REQUIRE(drafter.start(draft, site, chance).has_value());
+    auto rows = rows_of([](node_id) { return std::span<const double>(base); });
+    REQUIRE(drafter.supply(draft, rows, chance).has_value());
+    std::size_t sum = 0;
+    for (const token t : token_span(text).subspan(output)) sum += index(t);
+    CHECK(draft.rows.row(draft.row_after(0)).weight(0) == base[sum % vocab_size]);
+  }
+}
+
 TEST_CASE("rows are asked for exactly once each, for the wanted nodes only") {
   guided_drafter<static_widths<without_replacement>, given_law, double> drafter({.widths = {3, 2, 2}});
   const tokens text{1, 2};

@@ -47,7 +47,7 @@ double distance_to(const S& sampler, const Other& other) {
 }  // namespace
 
 TEST_CASE("penalties that count the output alone keep the law") {
-  check_history("penalties", make_sampler(penalties{1.5f}, penalties{1.0f, 0.6f, 0.4f, -1, false, 2}));
+  check_history("penalties", make_sampler(penalties{1.5f}, penalties{1.0f, 0.6f, 0.4f, -1, false, true}));
   check_history("penalties on log-probabilities", make_sampler(penalties{1.7f, 0.0f, 0.0f, -1, true}));
 }
 
@@ -61,12 +61,12 @@ TEST_CASE("no-repeat n-gram keeps the law") { check_history("n-gram", make_sampl
 TEST_CASE("sequence bias, bad words and logit bias keep the law") {
   check_history("bias", make_sampler(sequence_bias{{{{1, 2}, 1.0f}, {{0}, -0.5f}}}, logit_bias{{{1, 0.7f}}}));
   check_history("bad words", make_sampler(bad_words({{1, 1}, {2, 0, 1}})));
+  check_history("bad words of the output", make_sampler(bad_words({{1, 1}, {2, 0}}, true)));
 }
 
 TEST_CASE("a minimum length and what is suppressed at the beginning keep the law") {
-  const std::size_t prompt_length = proof::toy_b<double>().prompt.size();
-  check_history("minimum length", make_sampler(min_length{2, {0}, prompt_length}));
-  check_history("suppressed at begin", make_sampler(suppress_at_begin{{1}, prompt_length}));
+  check_history("minimum length", make_sampler(min_length{2, {0}, true}));
+  check_history("suppressed at begin", make_sampler(suppress_at_begin{{1}}));
 }
 
 TEST_CASE("a law that forgets the text, or the bias, is told apart") {
@@ -75,7 +75,8 @@ TEST_CASE("a law that forgets the text, or the bias, is told apart") {
   CHECK(forgets(make_sampler(no_repeat_ngram{2})) > 0.01);
   CHECK(forgets(make_sampler(bad_words({{1, 1}, {0, 0}}))) > 0.01);
   CHECK(forgets(make_sampler(logit_bias{{{0, 1.0f}}})) > 0.01);
-  CHECK(forgets(make_sampler(min_length{3, {0}, 0})) > 0.01);
+  CHECK(forgets(make_sampler(min_length{3, {0}})) > 0.01);
+  CHECK(distance_to(make_sampler(min_length{2, {0}, true}), make_sampler(min_length{2, {0}})) > 0.01);
   CHECK(distance_to(make_sampler(dry{1.0f, 2.0f, 1}), make_sampler(dry{1.0f, 2.0f, 1})) < 1e-12);
 }
 

@@ -40,6 +40,10 @@ void compare(const S& typed) {
     const token next = random.token_below(50);
     typed.advance(typed_state, next);
     erased.advance(erased_state, next);
+    if (i % 30 == 20) {
+      decant::begin_output(typed, typed_state);
+      decant::begin_output(erased, erased_state);
+    }
   }
 }
 

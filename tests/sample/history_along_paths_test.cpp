@@ -28,18 +28,18 @@ template <class Visit>
 void for_each_step_with_memory(Visit&& visit) {
   visit(make_sampler(decant::penalties{1.4f, 0.3f, 0.2f, 5}));
   visit(make_sampler(decant::penalties{1.4f, 0.3f, 0.2f, -1, true}));
-  visit(make_sampler(decant::penalties{1.2f, 0.3f, 0.2f, -1, false, 6}));
+  visit(make_sampler(decant::penalties{1.2f, 0.3f, 0.2f, -1, false, true}));
   visit(make_sampler(decant::dry{0.5f, 1.5f, 1, 7, decant::sequence_breakers({{3}, {1, 2}})}));
   visit(make_sampler(decant::dry{0.5f, 1.5f, 2, -1}));
   visit(make_sampler(decant::sequence_bias{{{{1}, 0.5f}, {{2, 1}, -1.0f}, {{0, 1, 2}, 2.0f}}}));
-  visit(make_sampler(decant::bad_words({{1, 2}, {0, 0, 0}}, 5)));
+  visit(make_sampler(decant::bad_words({{1, 2}, {0, 0, 0}}, true)));
   visit(make_sampler(decant::no_repeat_ngram{3}));
   visit(make_sampler(decant::min_length{8, {0, 1}}));
-  visit(make_sampler(decant::min_length{3, {2}, 4}));
-  visit(make_sampler(decant::suppress_at_begin{{0, 4}, 6}));
+  visit(make_sampler(decant::min_length{3, {2}, true}));
+  visit(make_sampler(decant::suppress_at_begin{{0, 4}}));
   visit(make_sampler(decant::xtc{0.5f, 0.05f, 1, 3}));
   visit(decant::hf_order({.repetition_penalty = 1.3f, .no_repeat_ngram_size = 3, .bad_words_ids = {{1, 0}}}));
-  visit(decant::vllm_order({.presence_penalty = 0.5f, .min_tokens = 2, .stop_token_ids = {3}, .prompt_length = 4}));
+  visit(decant::vllm_order({.presence_penalty = 0.5f, .min_tokens = 2, .stop_token_ids = {3}}));
 }
 
 /// A tree whose tokens come from so few that texts repeat themselves.
@@ -65,7 +65,8 @@ TEST_CASE("steps with memory know the path of every node, and nothing else") {
       const token_tree tree = random_tree(random, committed.back());
       const auto values = random.logits<double>(tree.size() * vocab_size);
       decant::matrix_rows<double> rows{values, vocab_size, 0};
-      const auto root_state = decant_test::state_after(sampler, committed);
+      const std::size_t prompt = random.below(committed.size() + 1);
+      const auto root_state = decant_test::state_after(sampler, committed, prompt);
       decant::node_laws laws(sampler, root_state, tree, rows, work, vocab_size);
       for (const std::size_t n : random.permutation(tree.size())) {
         const auto node = static_cast<node_id>(n);
@@ -77,11 +78,30 @@ TEST_CASE("steps with memory know the path of every node, and nothing else") {
         const auto* law = laws.law(node);
         REQUIRE(law != nullptr);
         CHECK(decant_test::dense_probabilities(law->view()) ==
-              decant_test::probabilities(sampler, std::vector<double>(row.begin(), row.end()), text));
-        CHECK(laws.state(node) == decant_test::state_after(sampler, text));
+              decant_test::probabilities(sampler, std::vector<double>(row.begin(), row.end()), text, prompt));
+        CHECK(laws.state(node) == decant_test::state_after(sampler, text, prompt));
       }
-      CHECK(root_state == decant_test::state_after(sampler, committed));
+      CHECK(root_state == decant_test::state_after(sampler, committed, prompt));
       committed.push_back(random.token_below(4));
+    }
+  });
+}
+
+TEST_CASE("where earlier outputs began does not matter to any step with memory") {
+  std::uint64_t seed = 741;
+  for_each_step_with_memory([&](const auto& sampler) {
+    random_source random(seed++);
+    for (int round = 0; round < 30; ++round) {
+      tokens text(random.below(20));
+      for (token& t : text) t = random.token_below(4);
+      const std::size_t prompt = random.below(text.size() + 1);
+      auto state = sampler.initial_state();
+      for (std::size_t i = 0; i < text.size(); ++i) {
+        if (i == prompt || (i < prompt && random.coin(0.3))) decant::begin_output(sampler, state);
+        sampler.advance(state, text[i]);
+      }
+      if (prompt == text.size()) decant::begin_output(sampler, state);
+      CHECK(state == decant_test::state_after(sampler, text, prompt));
     }
   });
 }

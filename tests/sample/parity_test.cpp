@@ -105,7 +105,7 @@ void hf_remove_below(scores& row, double bar) {
   }
 }
 
-scores hf(scores row, const tokens& ids, const decant::hf_settings& s) {
+scores hf(scores row, const tokens& ids, std::size_t prompt_length, const decant::hf_settings& s) {
   for (const auto& [sequence, bias] : s.sequence_bias) hf_bias(row, ids, sequence, static_cast<double>(bias));
   for (const token id : std::set<token>(ids.begin(), ids.end())) {
     double& l = row[index(id)];
@@ -125,10 +125,10 @@ scores hf(scores row, const tokens& ids, const decant::hf_settings& s) {
   for (const tokens& words : s.bad_words_ids) hf_bias(row, ids, words, -inf);
   for (const token eos : s.eos_token_id) {
     if (ids.size() < s.min_length) row[index(eos)] = -inf;
-    if (ids.size() < s.prompt_length + s.min_new_tokens && s.min_new_tokens > 0) row[index(eos)] = -inf;
+    if (ids.size() < prompt_length + s.min_new_tokens && s.min_new_tokens > 0) row[index(eos)] = -inf;
   }
   for (const token t : s.suppress_tokens) row[index(t)] = -inf;
-  for (const token t : s.begin_suppress_tokens) row[index(t)] = ids.size() == s.prompt_length ? -inf : row[index(t)];
+  for (const token t : s.begin_suppress_tokens) row[index(t)] = ids.size() == prompt_length ? -inf : row[index(t)];
   for (double& l : row) l /= static_cast<double>(s.temperature);
   if (s.top_k > 0) remove_below_kth(row, index(s.top_k));
   if (s.top_p < 1) remove_ascending_top_p(row, static_cast<double>(s.top_p));
@@ -379,7 +379,7 @@ TEST_CASE("the Hugging Face preset admits what that engine admits, with its law"
     s.eta_cutoff = some(random, 0, 3e-4, 0.3);
     s.repetition_penalty = some(random, 1, 0.7, 1.6);
     s.no_repeat_ngram_size = static_cast<std::int32_t>(random.below(4));
-    s.prompt_length = random.below(text.size() + 1);
+    const std::size_t prompt_length = random.below(text.size() + 1);
     s.min_length = random.below(40);
     s.min_new_tokens = random.below(20);
     s.eos_token_id = random_tokens(random, random.below(3), listed);
@@ -387,7 +387,7 @@ TEST_CASE("the Hugging Face preset admits what that engine admits, with its law"
     s.begin_suppress_tokens = random_tokens(random, random.below(4), listed);
     s.bad_words_ids = some_sequences(random, 6, 3);
     for (const tokens& sequence : some_sequences(random, 6, 3)) s.sequence_bias.push_back({sequence, 1.5f});
-    check_parity(probabilities(decant::hf_order(s), row, text), hf(row, text, s));
+    check_parity(probabilities(decant::hf_order(s), row, text, prompt_length), hf(row, text, prompt_length, s));
   }
 }
 
@@ -416,8 +416,7 @@ TEST_CASE("the vLLM preset admits what that engine admits, with its law") {
     }
     s.bad_words = some_sequences(random, listed, 2);
     s.logit_bias = {{random.token_below(row.size()), -2.0f}, {random.token_below(listed), 3.0f}};
-    s.prompt_length = prompt.size();
-    check_parity(probabilities(decant::vllm_order(s), row, text), vllm(row, prompt, output, s));
+    check_parity(probabilities(decant::vllm_order(s), row, text, prompt.size()), vllm(row, prompt, output, s));
   }
 }
 
@@ -468,7 +467,7 @@ TEST_CASE("ties at the border of top-k: llama.cpp keeps k, Hugging Face and vLLM
     same.top_k = k;
     same.temperature = s.temperature;
     const std::vector<float> narrow(tied.begin(), tied.end());
-    CHECK(support(probabilities(decant::hf_order(same), narrow)) == support(hf(tied, {}, same)));
+    CHECK(support(probabilities(decant::hf_order(same), narrow)) == support(hf(tied, {}, 0, same)));
   }
 }
 

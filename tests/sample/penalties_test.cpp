@@ -194,17 +194,30 @@ TEMPLATE_TEST_CASE("normalised penalties act on log-probabilities and do not dep
   }
 }
 
-TEST_CASE("penalties count from where they are told: the output alone beside the whole text") {
+TEST_CASE("penalties count the output alone beside the whole text") {
   const std::vector<double> row{1, 1, 1};
-  const auto both = make_sampler(penalties{2.0f, 0.0f, 0.0f, -1}, penalties{1.0f, 0.5f, 0.25f, -1, false, 2});
-  const auto law = probabilities(both, row, tokens{0, 1, 1, 1});
+  const auto both = make_sampler(penalties{2.0f, 0.0f, 0.0f, -1}, penalties{1.0f, 0.5f, 0.25f, -1, false, true});
+  const auto law = probabilities(both, row, tokens{0, 1, 1, 1}, 2);
   CHECK(decant_test::near(std::log(law[0] / law[2]), -0.5, 1e-9));         // repetition alone: in the prompt
   CHECK(decant_test::near(std::log(law[1] / law[2]), -0.5 - 1.25, 1e-9));  // twice in the output
-  const token_window skipping(3, 2);
-  token_window window = skipping;
-  CHECK_FALSE(skipping == token_window(3, 1));
-  for (const token id : tokens{5, 5, 7, 8, 9, 9}) window.push(id);
-  CHECK(window == window_over({8, 9, 9}, 3));
+}
+
+TEST_CASE("a window that was cleared is as good as new") {
+  decant_test::random_source random(21);
+  for (const std::int32_t length : {-1, 0, 1, 3, 9}) {
+    token_window used(length);
+    for (int round = 0; round < 20; ++round) {
+      for (std::size_t i = random.below(12); i > 0; --i) used.push(random.token_below(4));
+      used.clear();
+      token_window fresh(length);
+      for (std::size_t i = random.below(12); i > 0; --i) {
+        const token t = random.token_below(4);
+        used.push(t);
+        fresh.push(t);
+      }
+      CHECK(used == fresh);
+    }
+  }
 }
 
 TEST_CASE("a copy of a penalty's state keeps the counts, not the tokens alone") {

@@ -41,15 +41,15 @@ TEST_CASE("biases of sequences that complete at once add up") {
 
 TEST_CASE("sequence bias can look at the output alone") {
   const std::vector<float> row{1, 1};
-  const auto sampler = make_sampler(bad_words({{0, 1}}, 2));
-  CHECK(support(probabilities(sampler, row, tokens{1, 0})) == tokens{0, 1});  // the 0 is the prompt's
-  CHECK(support(probabilities(sampler, row, tokens{1, 0, 0})) == tokens{0});
+  const auto sampler = make_sampler(bad_words({{0, 1}}, true));
+  CHECK(support(probabilities(sampler, row, tokens{1, 0}, 2)) == tokens{0, 1});  // the 0 is the prompt's
+  CHECK(support(probabilities(sampler, row, tokens{1, 0, 0}, 2)) == tokens{0});
 }
 
 TEST_CASE("sequence bias equals its slow version") {
   decant_test::random_source random(521);
   for (int round = 0; round < 200; ++round) {
-    sequence_bias rule{{}, random.below(3)};
+    sequence_bias rule{{}, random.coin()};
     for (std::size_t i = random.below(6); i > 0; --i) {
       tokens sequence(random.between(1, 4));
       for (token& t : sequence) t = random.token_below(3);
@@ -58,9 +58,11 @@ TEST_CASE("sequence bias equals its slow version") {
     tokens text(random.below(12));
     for (token& t : text) t = random.token_below(3);
     auto row = random.logits<double>(3);
-    const auto found = probabilities(make_sampler(rule), row, text);
+    const std::size_t prompt = random.below(text.size() + 1);
+    const std::size_t overlooked = rule.output_only ? prompt : 0;
+    const auto found = probabilities(make_sampler(rule), row, text, prompt);
     for (const auto& [sequence, bias] : rule.entries) {
-      tokens whole(text.begin() + static_cast<std::ptrdiff_t>(std::min(rule.count_from, text.size())), text.end());
+      tokens whole(text.begin() + static_cast<std::ptrdiff_t>(overlooked), text.end());
       whole.push_back(sequence.back());
       if (decant::ends_with(whole, sequence)) row[decant::index(sequence.back())] += static_cast<double>(bias);
     }

@@ -54,7 +54,7 @@ token relabelled(token id, const relabelling& order) {
   return index(id) < order.size() ? static_cast<token>(order[index(id)]) : id;
 }
 
-/// Tokens before the row; some of them lie in the vocabularies below.
+/// A prompt before the row; some of its tokens lie in the vocabularies below.
 const std::vector<token> history{3, 8, 3, 8, 5, 8, 3, 61, 8, 5};
 
 /// A step with the state it has after the history, and after learning from a few tokens where it does learn.
@@ -95,6 +95,7 @@ auto state_of(const Step& step, const relabelling& order) {
     }
     step.advance(state, relabelled(t, order));
   }
+  decant::begin_output(step, state);
   return state;
 }
 
@@ -174,9 +175,9 @@ std::vector<erased_step<Real>> all_steps(const relabelling& order = {}) {
   add("bad words", bad_words({ids({8, 5, 8}), ids({9})})).bans = true;
   add("banned tokens", banned_tokens{ids({3, 61, 20})}).bans = true;
   add("allowed tokens", allowed_tokens(ids({0, 2, 3, 4, 6, 9, 10, 12, 13, 16, 18, 30, 40, 60, 66, 70}))).bans = true;
-  add("minimum length", min_length{5, ends, 8}).bans = true;
+  add("minimum length", min_length{history.size() + 1, ends}).bans = true;
   add("no repeated 2-gram", no_repeat_ngram{2}).bans = true;
-  add("suppressed at begin", suppress_at_begin{ends, history.size()}).bans = true;
+  add("suppressed at begin", suppress_at_begin{ends}).bans = true;
   return all;
 }
 

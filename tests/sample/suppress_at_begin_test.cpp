@@ -14,10 +14,12 @@ using tokens = std::vector<token>;
 
 TEMPLATE_TEST_CASE("tokens are suppressed as the first after the prompt and nowhere else", "", float, double) {
   const std::vector<TestType> row{1, 1, 1};
-  const auto sampler = make_sampler(suppress_at_begin{{0, 2}, 3});
+  const auto sampler = make_sampler(suppress_at_begin{{0, 2}});
   for (std::size_t length = 0; length < 6; ++length) {
-    CHECK(decant_test::support(decant_test::probabilities(sampler, row, tokens(length, 0))) ==
-          (length == 3 ? tokens{1} : tokens{0, 1, 2}));
+    for (std::size_t prompt = 0; prompt <= length; ++prompt) {
+      CHECK(decant_test::support(decant_test::probabilities(sampler, row, tokens(length, 0), prompt)) ==
+            (length == prompt ? tokens{1} : tokens{0, 1, 2}));
+    }
   }
   CHECK(suppress_at_begin{{1}}.check().has_value());
   CHECK(suppress_at_begin{{-1}}.check().code() == decant::error_code::invalid_argument);

@@ -16,11 +16,14 @@ namespace decant_test {
 
 inline constexpr double infinity = std::numeric_limits<double>::infinity();
 
-/// The state after a history of tokens.
+/// The state after a history of tokens of which the first `prompt` ones are a prompt.
 template <class Sampler>
-[[nodiscard]] typename Sampler::state_type state_after(const Sampler& sampler, decant::token_span history) {
+[[nodiscard]] typename Sampler::state_type state_after(const Sampler& sampler, decant::token_span history,
+                                                       std::size_t prompt = 0) {
   auto state = sampler.initial_state();
-  for (const decant::token id : history) sampler.advance(state, id);
+  for (const decant::token id : history.first(prompt)) sampler.advance(state, id);
+  decant::begin_output(sampler, state);
+  for (const decant::token id : history.subspan(prompt)) sampler.advance(state, id);
   return state;
 }
 
@@ -40,13 +43,13 @@ template <class Real>
   return out;
 }
 
-/// Probabilities by token id after a row and a history; the row must be legal.
+/// Probabilities by token id after a row and a history, `prompt` tokens of it a prompt; the row must be legal.
 template <class Real, class Sampler>
 [[nodiscard]] std::vector<double> probabilities(const Sampler& sampler, const std::vector<Real>& row,
-                                                decant::token_span history = {}) {
+                                                decant::token_span history = {}, std::size_t prompt = 0) {
   typename Sampler::template scratch_type<Real> scratch;
   decant::distribution<Real> law;
-  REQUIRE(sampler.law(std::span<const Real>(row), state_after(sampler, history), scratch, law) ==
+  REQUIRE(sampler.law(std::span<const Real>(row), state_after(sampler, history, prompt), scratch, law) ==
           decant::error_code::none);
   return dense_probabilities(law.view());
 }

@@ -142,7 +142,8 @@ class speculation {
   }
 
   /// Adds tokens that were not decoded (the next turn of a conversation). The host prefills them together with the last
-  /// token it has not evaluated yet: all committed tokens but the new last one. The token limit counts anew.
+  /// token it has not evaluated yet: all committed tokens but the new last one. The token limit counts anew, and to the
+  /// sampler all text so far is a prompt.
   result<void> append(token_span tokens) {
     if (phase_ == phase::idle) return error{error_code::wrong_call_order, "append before begin"};
     if (tokens.empty()) return {};
@@ -165,10 +166,15 @@ class speculation {
     settle();
     const std::size_t still_emitted = emitted_count_ - std::min(emitted_count_, context_.size() - length);
     next_state_ = sampler_.initial_state();
-    for (std::size_t i = 0; i < length; ++i) {
-      advance_observed<Real>(sampler_, next_state_, context_[i],
-                             i < observed_.size() ? observed_[i] : nothing_observed);
-    }
+    const auto advance_over = [this](std::size_t first, std::size_t last) {
+      for (std::size_t i = first; i < last; ++i) {
+        advance_observed<Real>(sampler_, next_state_, context_[i],
+                               i < observed_.size() ? observed_[i] : nothing_observed);
+      }
+    };
+    advance_over(0, length - still_emitted);
+    begin_output(sampler_, next_state_);
+    advance_over(length - still_emitted, length);
     match_stops_again(context().subspan(length - still_emitted, still_emitted));
     if (auto taken_back = drafter_.truncate(std::min(length, drafter_.length())); !taken_back) return taken_back;
     context_.resize(length);
@@ -357,6 +363,7 @@ class speculation {
   void open_turn(std::size_t length, token_span tokens) {
     const std::vector<token> added(tokens.begin(), tokens.end());  // they may be a part of the text itself
     for (const token t : added) sampler_.advance(next_state_, t);
+    begin_output(sampler_, next_state_);
     options_.stops.reset(next_matched_);
     make_room(added.size());
     // Nothing below fails.
@@ -416,7 +423,7 @@ class speculation {
     };
     draft_limits limits{cap(options_.limits.nodes, room), cap(options_.limits.depth, std::min(room, left))};
     if (limits.depth == 0) limits.nodes = 0;
-    return {context_, limits, options_.vocab_size};
+    return {context_, limits, options_.vocab_size, context_.size() - emitted_count_};
   }
 
   /// Whether the drafter has kept its contract. O(nodes).

@@ -26,6 +26,7 @@ struct draft_site {
   token_span context{};  ///< all committed tokens; the last one is the root of the tree
   draft_limits limits{};
   std::size_t vocab_size = 0;
+  std::size_t output_begin = 0;  ///< position of the first token after the last prompt
 
   [[nodiscard]] std::uint64_t root_position() const noexcept { return context.size() - 1; }
 };

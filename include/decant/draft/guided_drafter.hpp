@@ -40,6 +40,7 @@ class guided_drafter {
     const std::size_t size = tokens_.size() + tokens.size();
     if (size > tokens_.capacity()) tokens_.reserve(std::max(size, 2 * tokens_.capacity()));
     for (const token t : tokens) {
+      begin_output_here();
       sampler_.advance(state_, t);
       tokens_.push_back(t);
     }
@@ -48,11 +49,7 @@ class guided_drafter {
   /// O(length) when the sampler has a state, which is rebuilt; O(1) otherwise.
   result<void> truncate(std::size_t length) {
     if (length >= tokens_.size()) return {};
-    if constexpr (!std::is_same_v<typename S::state_type, no_state>) {
-      auto shorter = sampler_.initial_state();
-      for (const token t : token_span(tokens_).first(length)) sampler_.advance(shorter, t);
-      state_ = std::move(shorter);
-    }
+    if constexpr (!std::is_same_v<typename S::state_type, no_state>) rebuild_state(length);
     tokens_.resize(length);
     return {};
   }
@@ -60,6 +57,9 @@ class guided_drafter {
   template <class Chance>
   result<void> start(token_draft<Real>& draft, const draft_site& site, Chance&) {
     site_ = site;
+    const bool has_moved = std::exchange(output_begin_, site.output_begin) != site.output_begin;
+    if (OutputSampler<S> && has_moved && output_begin_ < tokens_.size()) rebuild_state(tokens_.size());
+    begin_output_here();
     states_.reset(state_);
     builder_.start(work_, draft, site.limits);
     return {};
@@ -90,10 +90,24 @@ class guided_drafter {
   [[nodiscard]] const S& sampler() const noexcept { return sampler_; }
 
  private:
+  void begin_output_here() {
+    if (tokens_.size() == output_begin_) begin_output(sampler_, state_);
+  }
+  /// Makes the state after the first `length` tokens.
+  void rebuild_state(std::size_t length) {
+    auto state = sampler_.initial_state();
+    for (std::size_t i = 0; i < length; ++i) {
+      if (i == output_begin_) begin_output(sampler_, state);
+      sampler_.advance(state, tokens_[i]);
+    }
+    state_ = std::move(state);
+  }
+
   Builder builder_;
   S sampler_;
   typename Builder::template work<Real> work_{};
   std::vector<token> tokens_;
+  std::size_t output_begin_ = 0;
   typename S::state_type state_;
   node_states<S> states_;
   typename S::template scratch_type<Real> scratch_{};

@@ -12,6 +12,7 @@
 #ifndef DECANT_PROOF_PROVE_HPP
 #define DECANT_PROOF_PROVE_HPP
 
+#include <decant/core/distances.hpp>
 #include <decant/decode/generate.hpp>
 #include <decant/draft/model_drafter.hpp>
 #include <decant/model/law_model.hpp>
@@ -189,8 +190,8 @@ template <class Real, class S>
 using toy_model =
     law_model<erased_law<Real>, std::is_same_v<S, given_law> ? row_content::weights : row_content::logits>;
 
-/// The law that a sampler makes of a model's rows, its state advanced along the whole context. A sampler that learns
-/// does so from all tokens but the first `prompt` ones.
+/// The law that a sampler makes of a model's rows, its state advanced along the whole context, whose output begins
+/// after `prompt` tokens: a sampler that learns does so from those of the output.
 template <class Real, class S>
 [[nodiscard]] erased_law<Real> processed_law(const erased_law<Real>& law, const S& sampler, std::size_t prompt = 0) {
   if constexpr (std::is_same_v<S, given_law>) {
@@ -205,14 +206,15 @@ template <class Real, class S>
               };
               typename S::template scratch_type<Real> scratch{};
               auto state = sampler.initial_state();
-              [[maybe_unused]] const std::size_t first_drawn = prompt;
               for (std::size_t i = 0; i < context.size(); ++i) {
+                if (i == prompt) begin_output(sampler, state);
                 double observed = std::numeric_limits<double>::quiet_NaN();
                 if constexpr (LearningSampler<S, Real>) {
-                  if (i >= first_drawn) observed = sampler.observe(read_row(i), state, scratch, context[i]);
+                  if (i >= prompt) observed = sampler.observe(read_row(i), state, scratch, context[i]);
                 }
                 advance_observed<Real>(sampler, state, context[i], observed);
               }
+              if (context.size() == prompt) begin_output(sampler, state);
               distribution<Real> processed;
               (void)sampler.law(read_row(context.size()), state, scratch, processed);
               for (std::size_t v = 0; v < out.size(); ++v) out[v] = processed.view().weight_of(static_cast<token>(v));

@@ -65,6 +65,7 @@ class any_sampler {
   [[nodiscard]] result<void> check() const { return held_->check(); }
   [[nodiscard]] state_type initial_state() const { return state_type(held_->initial_state()); }
   void advance(state_type& state, token t) const { held_->advance(*state.held_, t); }
+  void begin_output(state_type& state) const { held_->begin_output(*state.held_); }
   [[nodiscard]] error_code law(std::span<const Real> row, const state_type& state, owning_ptr<erased_work>& scratch,
                                distribution<Real>& out) const {
     return held_->law(row, *state.held_, scratch, out);
@@ -94,6 +95,7 @@ class any_sampler {
     [[nodiscard]] virtual result<void> check() const = 0;
     [[nodiscard]] virtual state_base* initial_state() const = 0;
     virtual void advance(state_base&, token) const = 0;
+    virtual void begin_output(state_base&) const = 0;
     [[nodiscard]] virtual error_code law(std::span<const Real>, const state_base&, owning_ptr<erased_work>&,
                                          distribution<Real>&) const = 0;
     [[nodiscard]] virtual bool learns() const = 0;
@@ -110,6 +112,9 @@ class any_sampler {
     [[nodiscard]] state_base* initial_state() const override { return new own_state(sampler.initial_state()); }
     void advance(state_base& state, token t) const override {
       sampler.advance(static_cast<own_state&>(state).value, t);
+    }
+    void begin_output(state_base& state) const override {
+      decant::begin_output(sampler, static_cast<own_state&>(state).value);
     }
     [[nodiscard]] error_code law(std::span<const Real> row, const state_base& state, owning_ptr<erased_work>& scratch,
                                  distribution<Real>& out) const override {

@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
-// Minimum length. Rule: the tokens that end a sequence are banned until the text holds `prompt_length` + `tokens`
-// tokens.
-// Parameters: tokens, 0 is off; ends, the end-of-sequence and stop tokens; prompt_length, the number of tokens before
-// the first that counts, 0 to count the prompt too.
+// Minimum length. Rule: the tokens that end a sequence are banned until the text holds `tokens` tokens.
+// Parameters: tokens, 0 is off; ends, the end-of-sequence and stop tokens; output_only: tokens of the prompt do not
+// count.
 // Edge cases: a vocabulary of ends alone makes the law `row_empty` until the length is reached.
-// Engine differences: Hugging Face has both forms, min_length counts the prompt (prompt_length 0) and min_new_tokens
-// does not; vLLM's min_tokens does not, and bans the stop tokens of the request too; llama.cpp has none, it can only
-// ban the ends for good.
+// Engine differences: Hugging Face has both forms, min_length counts the prompt and min_new_tokens does not; vLLM's
+// min_tokens does not, and bans the stop tokens of the request too; llama.cpp has none, it can only ban the ends for
+// good.
 // Under speculation a node's own path counts, so an end may be drafted as soon as plain decoding could emit it.
 // Source: transformers (MinLengthLogitsProcessor, MinNewTokensLengthLogitsProcessor), vLLM (min_tokens).
 #ifndef DECANT_SAMPLE_MIN_LENGTH_HPP
@@ -18,11 +17,11 @@
 
 namespace decant::inline DECANT_ABI {
 
-/// Bans `ends` before `prompt_length` + `tokens`. O(ends) on a dense set.
+/// Bans `ends` in the first `tokens` places. O(ends) on a dense set.
 struct min_length {
   std::size_t tokens = 0;
   std::vector<token> ends;
-  std::size_t prompt_length = 0;
+  bool output_only = false;
 
   static constexpr step_traits traits{.temperature_invariant = true};
   using state_type = text_position;
@@ -31,10 +30,13 @@ struct min_length {
 
   [[nodiscard]] text_position initial_state() const { return {}; }
   void advance(text_position& state, token) const { ++state.value; }
+  void begin_output(text_position& state) const {
+    if (output_only) state = {};
+  }
 
   template <class Real>
   void apply(candidates<Real>& set, text_position at) const {
-    if (tokens > 0 && at.value < prompt_length + tokens) detail::ban(set, ends);
+    if (at.value < tokens) detail::ban(set, ends);
   }
 
   friend bool operator==(const min_length&, const min_length&) = default;

@@ -5,8 +5,7 @@
 // logit <- logit - c * frequency - presence.
 // Parameters: repetition r > 0 (1 is off, above 1 discourages); frequency and presence any finite number (0 is off,
 // negative encourages); last_n: length of the window, 0 is off, negative is the whole sequence; normalize: r acts on
-// log-probabilities instead of logits; count_from: position of the first token that counts, the length of the prompt to
-// count the output alone.
+// log-probabilities instead of logits; output_only: tokens of the prompt do not count.
 // Edge cases: the sign rule makes r depend on the origin of the logits: adding a constant to a row changes the law,
 // unless `normalize` is set. That is how every engine does it. Banned tokens stay banned.
 // Engine differences: llama.cpp has one window (64) for all three, prompt included where the caller accepts it;
@@ -35,9 +34,8 @@ class token_window {
   };
 
   token_window() = default;
-  /// `length` tokens; 0 holds none, a negative length holds the whole sequence. The first `skipped` tokens of the text
-  /// do not take part.
-  explicit token_window(std::int32_t length, std::size_t skipped = 0) : length_(length), skipped_(skipped) {
+  /// `length` tokens; 0 holds none, a negative length holds the whole sequence.
+  explicit token_window(std::int32_t length) : length_(length) {
     const std::size_t room = length < 0 ? reserve_at_most : std::min(index(length), reserve_at_most);
     counts_.reserve(room);
     if (length > 0) ring_.reserve(room);
@@ -51,17 +49,12 @@ class token_window {
     copy_with_capacity(other.counts_, counts_);
     length_ = other.length_;
     oldest_ = other.oldest_;
-    skipped_ = other.skipped_;
     return *this;
   }
   ~token_window() = default;
 
   /// Adds a token; the oldest leaves a full window. O(log distinct) and a move of at most `distinct` counts.
   void push(token id) {
-    if (skipped_ > 0) {
-      --skipped_;
-      return;
-    }
     if (length_ == 0) return;
     if (length_ > 0) replace_oldest(id);
     const auto place = find(id);
@@ -72,13 +65,19 @@ class token_window {
     }
   }
 
+  /// Forgets the text so far; memory stays.
+  void clear() noexcept {
+    ring_.clear();
+    counts_.clear();
+    oldest_ = 0;
+  }
+
   /// The distinct tokens of the window, ids ascending.
   [[nodiscard]] std::span<const token_count> counts() const noexcept { return counts_; }
 
   /// Same tokens in the same order (as far as the future can tell them apart).
   friend bool operator==(const token_window& a, const token_window& b) {
-    if (a.length_ != b.length_ || a.skipped_ != b.skipped_) return false;
-    if (a.counts_ != b.counts_ || a.ring_.size() != b.ring_.size()) return false;
+    if (a.length_ != b.length_ || a.counts_ != b.counts_ || a.ring_.size() != b.ring_.size()) return false;
     for (std::size_t i = 0; i < a.ring_.size(); ++i) {
       if (a.from_oldest(i) != b.from_oldest(i)) return false;
     }
@@ -117,8 +116,7 @@ class token_window {
   std::vector<token> ring_;  ///< the window's tokens; none when it is unbounded, for nothing ever leaves it
   std::vector<token_count> counts_;
   std::int32_t length_ = 0;
-  std::size_t oldest_ = 0;   ///< index of the oldest token in the ring
-  std::size_t skipped_ = 0;  ///< tokens still to come that do not take part
+  std::size_t oldest_ = 0;  ///< index of the oldest token in the ring
 };
 
 /// Discourages tokens that occur among the last `last_n`. O(distinct tokens in the window) on a dense set; with
@@ -129,7 +127,7 @@ struct penalties {
   float presence = 0.0f;
   std::int32_t last_n = 64;
   bool normalize = false;
-  std::size_t count_from = 0;
+  bool output_only = false;
 
   static constexpr step_traits traits{.shift_invariant = false};
   using state_type = token_window;
@@ -147,10 +145,11 @@ struct penalties {
     return last_n == 0 || (repetition == 1.0f && frequency == 0.0f && presence == 0.0f);
   }
 
-  [[nodiscard]] token_window initial_state() const {
-    return off() ? token_window(0) : token_window(last_n, count_from);
-  }
+  [[nodiscard]] token_window initial_state() const { return token_window(off() ? 0 : last_n); }
   void advance(token_window& state, token t) const { state.push(t); }
+  void begin_output(token_window& state) const {
+    if (output_only) state.clear();
+  }
 
   template <class Real>
   void apply(candidates<Real>& set, const token_window& state) const {

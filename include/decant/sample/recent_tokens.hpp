@@ -16,9 +16,8 @@ namespace decant::inline DECANT_ABI {
 class recent_tokens {
  public:
   recent_tokens() = default;
-  /// The last `length` tokens; 0 holds none, a negative length holds all. The first `skipped` tokens of the text do not
-  /// take part.
-  explicit recent_tokens(std::int32_t length, std::size_t skipped = 0) : length_(length), skipped_(skipped) {
+  /// The last `length` tokens; 0 holds none, a negative length holds all.
+  explicit recent_tokens(std::int32_t length) : length_(length) {
     tokens_.reserve(length < 0 ? reserve_at_most : std::min(2 * index(length), reserve_at_most));
   }
   recent_tokens(const recent_tokens& other) { *this = other; }
@@ -31,23 +30,21 @@ class recent_tokens {
     tokens_.reserve(other.tokens_.capacity());
     tokens_.assign(held.begin(), held.end());
     length_ = other.length_;
-    skipped_ = other.skipped_;
     return *this;
   }
   ~recent_tokens() = default;
 
   /// Adds a token. O(1) amortised: a bounded history moves its tokens to the front once in `length`.
   void push(token id) {
-    if (skipped_ > 0) {
-      --skipped_;
-      return;
-    }
     if (length_ == 0) return;
     if (length_ > 0 && tokens_.size() == 2 * index(length_)) {
       tokens_.erase(tokens_.begin(), tokens_.end() - length_);
     }
     tokens_.push_back(id);
   }
+
+  /// Forgets the text so far; memory stays.
+  void clear() noexcept { tokens_.clear(); }
 
   /// The tokens, oldest first.
   [[nodiscard]] token_span view() const noexcept {
@@ -59,8 +56,7 @@ class recent_tokens {
   friend bool operator==(const recent_tokens& a, const recent_tokens& b) {
     const token_span held = a.view();
     const token_span other = b.view();
-    return a.length_ == b.length_ && a.skipped_ == b.skipped_ &&
-           std::equal(held.begin(), held.end(), other.begin(), other.end());
+    return a.length_ == b.length_ && std::equal(held.begin(), held.end(), other.begin(), other.end());
   }
 
  private:
@@ -69,7 +65,6 @@ class recent_tokens {
 
   std::vector<token> tokens_;  ///< at most twice the length, so that they stay contiguous
   std::int32_t length_ = 0;
-  std::size_t skipped_ = 0;  ///< tokens still to come that do not take part
 };
 
 /// Whether a text ends with these tokens; with none it does.

@@ -69,6 +69,20 @@ void advance_observed(const S& sampler, typename S::state_type& state, token t, 
   sampler.advance(state, t);
 }
 
+/// A sampler that tells the output from the prompt before it: `begin_output(state)` says that whatever the state was
+/// advanced over is a prompt. It forgets what earlier calls said: afterwards the state depends on the text and on where
+/// the last call was. Without any call the whole text is output.
+template <class S>
+concept OutputSampler = requires(const S& sampler, typename S::state_type& state) {
+  sampler.begin_output(state);
+};
+
+/// The output begins here. For every sampler: most make no difference.
+template <class S>
+constexpr void begin_output([[maybe_unused]] const S& sampler, [[maybe_unused]] typename S::state_type& state) {
+  if constexpr (OutputSampler<S>) sampler.begin_output(state);
+}
+
 /// The identity sampler for rows that already are distributions (weights, not logits): toy models with known laws,
 /// exact scalars, hosts that process rows themselves. A negative or NaN weight is `row_not_finite`.
 struct given_law {
@@ -96,12 +110,17 @@ struct given_law {
 static_assert(Sampler<given_law, float> && Sampler<given_law, double>);
 
 /// One step of a chain: edits or thins out the candidates. Steps with memory also have `state_type`, `initial_state()`
-/// and `advance(state, token)`, and take the state as a second argument of `apply`.
+/// and `advance(state, token)`, and take the state as a second argument of `apply`; those that tell the output from the
+/// prompt also have `begin_output(state)`, as samplers do.
 template <class Step>
 concept StatefulStep = requires(const Step& step, typename Step::state_type& state, token t) {
   { step.initial_state() } -> std::same_as<typename Step::state_type>;
   step.advance(state, t);
 };
+
+/// A step with memory that tells the output from the prompt.
+template <class Step>
+concept OutputStep = StatefulStep<Step> && OutputSampler<Step>;
 
 /// A step with memory that also learns from what was drawn: `observe(set, state, token)` takes the place of `apply` and
 /// returns a probability of the token, `learn(state, observed)` makes use of it. `learns()` says whether it does with
@@ -157,6 +176,7 @@ class sampler_chain {
                 "every step of a chain needs apply(candidates&), or a state and apply(candidates&, const state&)");
   static_assert((std::size_t{0} + ... + std::size_t{LearningStep<Steps>}) <= 1,
                 "at most one step of a chain learns from what was drawn");
+  static constexpr bool tells_output = (false || ... || OutputStep<Steps>);
   static constexpr bool has_learner = (false || ... || LearningStep<Steps>);
   /// The place of the learning step, the number of steps if none does.
   static constexpr std::size_t learner = [] {
@@ -196,6 +216,9 @@ class sampler_chain {
 
   [[nodiscard]] state_type initial_state() const { return initial(std::index_sequence_for<Steps...>{}); }
   void advance(state_type& state, token t) const { advance(state, t, std::index_sequence_for<Steps...>{}); }
+  void begin_output(state_type& state) const requires tells_output {
+    begin_output(state, std::index_sequence_for<Steps...>{});
+  }
 
   template <class Real>
   [[nodiscard]] error_code law(std::span<const Real> row, const state_type& state, candidates<Real>& scratch,
@@ -243,6 +266,15 @@ class sampler_chain {
   template <class Step, class State>
   static void advance_one([[maybe_unused]] const Step& step, [[maybe_unused]] State& state, [[maybe_unused]] token t) {
     if constexpr (StatefulStep<Step>) step.advance(state, t);
+  }
+
+  template <std::size_t... I>
+  void begin_output(state_type& state, std::index_sequence<I...>) const {
+    (begin_output_of_one(std::get<I>(steps_), std::get<I>(state)), ...);
+  }
+  template <class Step, class State>
+  static void begin_output_of_one([[maybe_unused]] const Step& step, [[maybe_unused]] State& state) {
+    if constexpr (OutputStep<Step>) step.begin_output(state);
   }
 
   template <class Real, std::size_t... I>

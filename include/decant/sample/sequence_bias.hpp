@@ -2,8 +2,8 @@
 //
 // Sequence bias and bad words. Rule: for every listed sequence, when the text ends with all of its tokens but the last,
 // its bias is added to the logit of the last one; -infinity bans it: a bad word.
-// Parameters: entries, sequences of one token and more with any finite bias or -infinity; count_from: position of the
-// first token of the text that can be part of a match, the length of the prompt to look at the output alone.
+// Parameters: entries, sequences of one token and more with any finite bias or -infinity; output_only: tokens of the
+// prompt are no part of a match.
 // Edge cases: several sequences that complete at once add up. The pieces of a word are the caller's to list: with and
 // without a leading space, in every tokenisation that matters. Bans of every token make the law `row_empty`.
 // Engine differences: Hugging Face overlooks a sequence whose beginning is the whole text so far; vLLM looks at the
@@ -29,7 +29,7 @@ struct biased_sequence {
 /// Adds `entries` to the logits. O(tokens of all entries) on a dense set.
 struct sequence_bias {
   std::vector<biased_sequence> entries;
-  std::size_t count_from = 0;
+  bool output_only = false;
 
   static constexpr step_traits traits{};
   using state_type = recent_tokens;
@@ -47,8 +47,11 @@ struct sequence_bias {
     return {};
   }
 
-  [[nodiscard]] recent_tokens initial_state() const { return recent_tokens(longest_beginning(), count_from); }
+  [[nodiscard]] recent_tokens initial_state() const { return recent_tokens(longest_beginning()); }
   void advance(recent_tokens& state, token t) const { state.push(t); }
+  void begin_output(recent_tokens& state) const {
+    if (output_only) state.clear();
+  }
 
   template <class Real>
   void apply(candidates<Real>& set, const recent_tokens& state) const {
@@ -73,8 +76,8 @@ struct sequence_bias {
 };
 
 /// Bad words: sequences that never come to an end.
-[[nodiscard]] inline sequence_bias bad_words(std::vector<std::vector<token>> sequences, std::size_t count_from = 0) {
-  sequence_bias step{{}, count_from};
+[[nodiscard]] inline sequence_bias bad_words(std::vector<std::vector<token>> sequences, bool output_only = false) {
+  sequence_bias step{{}, output_only};
   for (std::vector<token>& sequence : sequences) step.entries.push_back({std::move(sequence)});
   return step;
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
-// Suppress at begin. Rule: the listed tokens are banned as the first token after the prompt.
-// Parameters: tokens; prompt_length, the number of tokens of the prompt.
+// Suppress at begin. Rule: the listed tokens are banned as the first token of the output.
+// Parameters: tokens.
 // Edge cases: a list that bans every token makes the law `row_empty` there.
 // Engine differences: only Hugging Face has it (begin_suppress_tokens), for speech models that must not begin with a
 // blank or an end.
@@ -17,7 +17,6 @@ namespace decant::inline DECANT_ABI {
 /// Bans `tokens` at one position. O(tokens) on a dense set.
 struct suppress_at_begin {
   std::vector<token> tokens;
-  std::size_t prompt_length = 0;
 
   static constexpr step_traits traits{.temperature_invariant = true};
   using state_type = text_position;
@@ -28,10 +27,11 @@ struct suppress_at_begin {
 
   [[nodiscard]] text_position initial_state() const { return {}; }
   void advance(text_position& state, token) const { ++state.value; }
+  void begin_output(text_position& state) const { state = {}; }
 
   template <class Real>
   void apply(candidates<Real>& set, text_position at) const {
-    if (at.value == prompt_length) detail::ban(set, tokens);
+    if (at.value == 0) detail::ban(set, tokens);
   }
 
   friend bool operator==(const suppress_at_begin&, const suppress_at_begin&) = default;

@@ -8,7 +8,7 @@
 
 namespace decant::inline DECANT_ABI {
 
-/// Number of tokens that a sampler's state was advanced over: the position of the next one.
+/// Number of tokens that a sampler's state was advanced over, all or those of the output: the position of the next one.
 struct text_position {
   std::uint64_t value = 0;
 
