@@ -59,13 +59,13 @@ class llama_vocabulary {
 
   [[nodiscard]] std::size_t size() const { return decant::index(llama_vocab_n_tokens(words())); }
   [[nodiscard]] bool ends_generation(decant::token id) const { return llama_vocab_is_eog(words(), id); }
+  /// For functions of llama.cpp; lives as long as this.
+  [[nodiscard]] const llama_vocab* words() const { return llama_model_get_vocab(model_.get()); }
 
  private:
   struct model_deleter {
     void operator()(llama_model* model) const noexcept { llama_model_free(model); }
   };
-
-  [[nodiscard]] const llama_vocab* words() const { return llama_model_get_vocab(model_.get()); }
 
   std::unique_ptr<llama_model, model_deleter> model_;
 };

@@ -108,14 +108,30 @@ TEMPLATE_TEST_CASE("banned tokens take no part in the entropy", "", float, doubl
   CHECK(support(probabilities(make_sampler(typical{0.5f}), with_bans)) == support(law));
 }
 
-TEMPLATE_TEST_CASE("typical of 1 is off, of 0 keeps the nearest, and keeps at least min_keep", "", float, double) {
+TEMPLATE_TEST_CASE("typical of 1 is off, of 0 keeps the nearest", "", float, double) {
   random_source random(84);
   const auto row = random.logits<TestType>(300);
   CHECK(probabilities(make_sampler(typical{1.0f}), row) == probabilities(make_sampler(), row));
   CHECK(support(probabilities(make_sampler(typical{0.0f}), row)).size() == 1);
-  CHECK(support(probabilities(make_sampler(typical{0.0f, 7}), row)) ==
-        support(probabilities(make_sampler(decant::top_k{7}), row)));
   CHECK(support(probabilities(make_sampler(typical{0.5f}), std::vector<TestType>{3})) == ids{0});
+}
+
+TEMPLATE_TEST_CASE("the candidates that min_keep adds are the next nearest, of a dense set and of a sparse one", "",
+                   float, double) {
+  random_source random(85);
+  for (int round = 0; round < 50; ++round) {
+    const auto row = random.logits<TestType>(random.between(20, 300), random.uniform(0.5, 4));
+    const std::size_t min_keep = random.between(1, 20);
+    // The prefix of every length is that of some p: the shortest that is long enough.
+    float p = 0;
+    while (support(probabilities(make_sampler(typical{p}), row)).size() < min_keep) p += 1e-3f;
+    const ids nearest = support(probabilities(make_sampler(typical{p}), row));
+    const ids kept = support(probabilities(make_sampler(typical{0.0f, min_keep}), row));
+    CHECK(kept.size() == min_keep);
+    CHECK(std::includes(nearest.begin(), nearest.end(), kept.begin(), kept.end()));
+    const decant::top_k all{static_cast<std::int32_t>(row.size())};
+    CHECK(support(probabilities(make_sampler(all, typical{0.0f, min_keep}), row)) == kept);
+  }
 }
 
 TEST_CASE("typical explains what is out of range") {

@@ -9,7 +9,7 @@
 // Edge cases: the exponent is capped so that the power stays finite in float. The nearest breaker counts; a longer one
 // that began before it is overlooked, as in llama.cpp. Banned tokens stay banned.
 // Engine differences: llama.cpp alone has it; its newer versions have a window of 64 where older ones took the whole
-// text. It looks every candidate up; here only tokens that end a match are touched.
+// text, and take a negative one for none. It looks every candidate up; here only tokens that end a match are touched.
 // Source: p-e-w 2024, text-generation-webui pull request 5677; llama.cpp. No paper.
 #ifndef DECANT_SAMPLE_DRY_HPP
 #define DECANT_SAMPLE_DRY_HPP

@@ -11,8 +11,9 @@
 // Edge cases: e = 0 is the limit k^s = 2^mu / ln V; s = 0 (equal probabilities) keeps all or one, as its limit does;
 // one candidate stays. Ratios are differences of logits, so p(i+1) = 0 by underflow is none. mu stays finite.
 // Engine differences: llama.cpp learns inside its law, so a token that is sampled again teaches twice; its clone copied
-// the state onto itself; it guards none of the edge cases, and ignores all other truncations next to mirostat.
-// Source: Basu et al. 2020, arXiv 2007.14966; llama.cpp.
+// the state onto itself; it guards none of the edge cases, so that a k which is NaN (a banned token among the m best)
+// or no integer of 32 bits keeps one candidate; it ignores all other truncations next to mirostat. Source: Basu et al.
+// 2020, arXiv 2007.14966; llama.cpp.
 #ifndef DECANT_SAMPLE_MIROSTAT_V1_HPP
 #define DECANT_SAMPLE_MIROSTAT_V1_HPP
 

@@ -7,9 +7,12 @@
 // Reproduced: exactly k tokens in llama.cpp's top-k, all that tie with the k-th in the other two; more than p in
 // llama.cpp's typical, at least p in Hugging Face's; the tokens that count for each penalty.
 // What differs from the engines: ties elsewhere are broken by id, and sums are in double; a step that would keep
-// nothing keeps the best; what banned tokens did to an entropy (typical) or a deviation they do not do here. Where an
-// engine tells the output from the prompt, `prompt_length` says where the output begins. Sources: ggml-org/llama.cpp
-// common/sampling.cpp; huggingface/transformers generation; vllm-project/vllm v1/sample.
+// nothing keeps the best. Banned tokens take no part in anything; in llama.cpp one makes the entropy of typical NaN,
+// and they count as candidates in dynamic temperature and for XTC's min_keep. Of llama.cpp's edges a temperature of 0
+// with a range is greedy here, a DRY window below 0 the whole text, and mirostat's size is never NaN or beyond its
+// integer. Where an engine tells the output from the prompt, the output is what follows the last `begin_output`
+// (sampler.hpp). Sources: ggml-org/llama.cpp common/sampling.cpp; huggingface/transformers generation;
+// vllm-project/vllm v1/sample.
 #ifndef DECANT_SAMPLE_PRESETS_HPP
 #define DECANT_SAMPLE_PRESETS_HPP
 
@@ -122,7 +125,6 @@ struct hf_settings {
   std::vector<token> begin_suppress_tokens{};
   std::vector<std::vector<token>> bad_words_ids{};
   std::vector<biased_sequence> sequence_bias{};
-  std::size_t prompt_length = 0;  ///< for `min_new_tokens` and `begin_suppress_tokens`
 };
 
 using hf_sampler =
@@ -130,17 +132,16 @@ using hf_sampler =
                   suppress_at_begin, temperature, top_k, top_p, min_p, typical, epsilon_cutoff, eta_cutoff>;
 
 /// Hugging Face transformers: sequence bias, repetition penalty over the whole sequence, no-repeat n-gram, bad words,
-/// minimum length and number of new tokens, suppressed tokens (everywhere and at the beginning), temperature, top-k,
-/// top-p, min-p, typical, epsilon, eta.
+/// minimum length and number of new tokens, suppressed tokens (everywhere and at the beginning of the output),
+/// temperature, top-k, top-p, min-p, typical, epsilon, eta.
 [[nodiscard]] inline hf_sampler hf_order(hf_settings settings = {}) {
   const std::size_t min_keep = settings.min_tokens_to_keep;
   return make_sampler(
       sequence_bias{std::move(settings.sequence_bias)}, penalties{settings.repetition_penalty, 0.0f, 0.0f, -1},
       no_repeat_ngram{settings.no_repeat_ngram_size}, bad_words(std::move(settings.bad_words_ids)),
       min_length{settings.min_length, settings.eos_token_id},
-      min_length{settings.min_new_tokens, settings.eos_token_id, settings.prompt_length},
-      banned_tokens{std::move(settings.suppress_tokens)},
-      suppress_at_begin{std::move(settings.begin_suppress_tokens), settings.prompt_length},
+      min_length{settings.min_new_tokens, settings.eos_token_id, true},
+      banned_tokens{std::move(settings.suppress_tokens)}, suppress_at_begin{std::move(settings.begin_suppress_tokens)},
       temperature{settings.temperature}, top_k{settings.top_k, min_keep, true}, top_p{settings.top_p, min_keep},
       min_p{settings.min_p, min_keep}, typical{settings.typical_p, min_keep},
       epsilon_cutoff{settings.epsilon_cutoff, min_keep}, eta_cutoff{settings.eta_cutoff, min_keep});
@@ -160,26 +161,25 @@ struct vllm_settings {
   std::vector<token> allowed_token_ids{};
   std::vector<std::vector<token>> bad_words{};  ///< as tokens
   std::vector<biased_token> logit_bias{};
-  std::size_t prompt_length = 0;  ///< what is before it is not counted by anything but the repetition penalty
 };
 
 using vllm_sampler = sampler_chain<allowed_tokens, sequence_bias, min_length, logit_bias, penalties, penalties,
                                    temperature, min_p, top_k, top_p>;
 
-/// vLLM: allowed tokens, bad words, minimum number of tokens, logit bias, repetition penalty over the whole sequence,
-/// frequency and presence penalties over the output, temperature (below 1e-5 greedy), min-p, top-k, top-p.
+/// vLLM: allowed tokens, bad words and minimum number of tokens of the output, logit bias, repetition penalty over the
+/// whole sequence, frequency and presence penalties over the output, temperature (below 1e-5 greedy), min-p, top-k,
+/// top-p.
 [[nodiscard]] inline vllm_sampler vllm_order(vllm_settings settings = {}) {
   constexpr float greedy_below = 1e-5f;
   const float used_temperature = settings.temperature < greedy_below ? 0.0f : settings.temperature;
-  const std::size_t output = settings.prompt_length;
   return make_sampler(
-      allowed_tokens{std::move(settings.allowed_token_ids)}, bad_words(std::move(settings.bad_words), output),
-      min_length{settings.min_tokens, std::move(settings.stop_token_ids), output},
+      allowed_tokens{std::move(settings.allowed_token_ids)}, bad_words(std::move(settings.bad_words), true),
+      min_length{settings.min_tokens, std::move(settings.stop_token_ids), true},
       logit_bias{std::move(settings.logit_bias)}, penalties{settings.repetition_penalty, 0.0f, 0.0f, -1},
       penalties{.frequency = settings.frequency_penalty,
                 .presence = settings.presence_penalty,
                 .last_n = -1,
-                .count_from = output},
+                .output_only = true},
       temperature{used_temperature}, min_p{settings.min_p}, top_k{settings.top_k, 1, true}, top_p{settings.top_p});
 }
 

@@ -4,12 +4,12 @@
 // of the set; the smallest prefix whose probability reaches p stays. Since -ln P - H = (top + ln mass - H) - logit, the
 // order is that of the distance of the logits to one number.
 // Parameters: p in [0, 1]; p >= 1 is off; the paper uses 0.2 to 0.95. min_keep >= 1: never fewer than this many, the
-// best ones by logit. more_than_p: the prefix must exceed p, not only reach it.
+// nearest ones. more_than_p: the prefix must exceed p, not only reach it.
 // Edge cases: the best candidate may go. Banned tokens have no part in the entropy. Equal distances go to lower ids,
 // p = 0 keeps the nearest candidate. Distances are formed in the scalar of the row.
-// Engine differences: llama.cpp multiplies 0 by ln 0 for a banned token, so the entropy becomes NaN and the step
-// something like top-p; it asks for more than p where others ask for at least p. Hugging Face keeps all that tie with
-// the last.
+// Engine differences: llama.cpp multiplies 0 by ln 0 for a token that is banned or 104 below the best in logits, so the
+// entropy becomes NaN and the step something like top-p; it asks for more than p where others ask for at least p.
+// Hugging Face keeps all that tie with the last.
 // Source: Meister et al. 2022, arXiv 2202.00666.
 #ifndef DECANT_SAMPLE_TYPICAL_HPP
 #define DECANT_SAMPLE_TYPICAL_HPP

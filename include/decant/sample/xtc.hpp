@@ -11,9 +11,9 @@
 // over: all nodes of one depth of a token tree share it, speculation and plain decoding toss the same, and a position
 // decoded again does too. It is no draw of the chance source, and other draws stay what they are whether or not it
 // fires.
-// Engine differences: llama.cpp tosses with its own generator, once for every call whether or not it fires, and moved
-// its data pointer instead of compacting, so that callers saw removed tokens. The web interfaces where it began also
-// keep line breaks and the end of the sequence.
+// Engine differences: llama.cpp tosses with its own generator, once for every call whether or not it fires, counts
+// banned tokens among those that would be left, and moved its data pointer instead of compacting, so that callers saw
+// removed tokens. The web interfaces where it began also keep line breaks and the end of the sequence.
 // Source: p-e-w 2024, llama.cpp pull request 9742; no paper.
 #ifndef DECANT_SAMPLE_XTC_HPP
 #define DECANT_SAMPLE_XTC_HPP
