@@ -92,6 +92,25 @@ TEMPLATE_TEST_CASE("the best entries are those of a full sort", "", float, doubl
   }
 }
 
+TEST_CASE("the best entries are found however they are spread over the blocks") {
+  random_source random(25);
+  constexpr std::size_t size = 16384;
+  row_selection<float> selection;
+  selection.reserve(size);
+  for (const std::size_t great_ones_of_a_block : {1U, 2U, 60U}) {
+    std::vector<float> values = random.logits<float>(size);
+    for (std::size_t i = 0; i < size; ++i) {
+      if (i % 64 < great_ones_of_a_block && (great_ones_of_a_block < 60 || i / 64 % 16 == 0)) values[i] += 20.0F;
+    }
+    const scanned_row<float> row(values);
+    const places order = ranked(row.values);
+    for (const std::size_t count : {100U, 200U, 300U, 500U, 1000U, 1024U, 1025U, 2048U, 2049U}) {
+      CAPTURE(great_ones_of_a_block, count);
+      CHECK(places_of<float>(selection.best(row.view(), count)) == first_in_order(order, count));
+    }
+  }
+}
+
 TEMPLATE_TEST_CASE("all entries that reach a threshold are found, in replaced blocks too", "", float, double) {
   random_source random(22);
   row_selection<TestType> selection;

@@ -57,7 +57,7 @@ std::vector<token> ids(const candidates<Real>& set) {
 template <class Real>
 std::vector<token> best_ids(std::vector<candidate<Real>> all, std::size_t count) {
   std::erase_if(all, [](const auto& c) { return c.logit == banned<Real>; });
-  std::sort(all.begin(), all.end(), decant::ranks_before<Real>);
+  std::sort(all.begin(), all.end(), [](const auto& a, const auto& b) { return ranks_before(a, b); });
   if (all.size() > count) all.erase(all.begin() + static_cast<std::ptrdiff_t>(count), all.end());
   std::vector<token> out;
   for (const auto& c : all) out.push_back(c.id);
@@ -112,6 +112,29 @@ TEMPLATE_TEST_CASE("keep_best equals sorting, from dense and from sparse sets", 
     CAPTURE(size, count);
     CHECK(set.sparse());
     CHECK(ids(set) == expected);
+  }
+}
+
+TEMPLATE_TEST_CASE("keep_best_and_ties keeps all that reach the last of the best, from dense and from sparse sets", "",
+                   float, double) {
+  random_source random(28);
+  for (int round = 0; round < 300; ++round) {
+    const auto row = tied_row<TestType>(random, random.between(1, 700));
+    const std::size_t count = random.between(1, row.size() + 1);
+    auto sorted = row;
+    std::sort(sorted.begin(), sorted.end(), std::greater<>());
+    const TestType border = sorted[std::min(count, row.size()) - 1];
+    std::vector<token> expected;
+    for (std::size_t v = 0; v < row.size(); ++v) {
+      if (row[v] >= border && row[v] != banned<TestType>) expected.push_back(static_cast<token>(v));
+    }
+    auto dense = loaded(row);
+    dense.keep_best_and_ties(count);
+    CHECK(ids(dense) == expected);
+    auto sparse = loaded(row);
+    sparse.keep_best(row.size());
+    sparse.keep_best_and_ties(count);
+    CHECK(ids(sparse) == expected);
   }
 }
 

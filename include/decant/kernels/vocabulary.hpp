@@ -7,21 +7,11 @@
 #include <decant/kernels/vocabulary_avx2.hpp>
 #include <decant/kernels/vocabulary_avx512.hpp>
 #include <decant/kernels/vocabulary_scalar.hpp>
+#include <decant/kernels/vocabulary_xsimd.hpp>
 
 #include <cmath>
 
 namespace decant::inline DECANT_ABI::cpu {
-
-/// The kernels of an instruction set. Precondition: `runs(set)`.
-[[nodiscard]] inline const vocabulary_kernels& vocabulary_kernels_of(instruction_set set) noexcept {
-  DECANT_PRECONDITION(runs(set));
-#if DECANT_HAS_X86_KERNELS()
-  if (set == instruction_set::avx2) return avx2::vocabulary();
-  if (set == instruction_set::avx512) return avx512::vocabulary();
-#endif
-  static_cast<void>(set);
-  return scalar::vocabulary();
-}
 
 /// Whether `weight_rule_of` can express a soft-max: logits far from 0 or extreme temperatures it cannot.
 [[nodiscard]] inline bool has_weight_rule(float top, double divisor) noexcept {
@@ -30,24 +20,45 @@ namespace decant::inline DECANT_ABI::cpu {
 
 /// The rule of weights exp((l - top) / divisor). Precondition: `has_weight_rule(top, divisor)`.
 [[nodiscard]] inline weight_rule weight_rule_of(float top, double divisor) noexcept {
+  constexpr double round_to_integer = 0x1.8p52;
   const double steepness = 1.4426950408889634 / divisor;
   weight_rule rule;
   rule.top = top;
   rule.floor = static_cast<float>(static_cast<double>(top) - 160.0 / steepness);
   rule.hi = static_cast<float>(steepness);
   rule.lo = static_cast<float>(steepness - static_cast<double>(rule.hi));
-  rule.power = std::nearbyint(top * rule.hi * 16.0F) / 16.0F;
-  // The kernels' own operations: the best logit gets the weight 1 exactly.
-  rule.shift = std::fma(top, rule.lo, std::fma(top, rule.hi, -rule.power));
+  // What the kernels get for the best logit, whose weight then is 1 exactly. Products of two floats are exact in
+  // double.
+  const double exponent = static_cast<double>(top) * static_cast<double>(rule.hi);
+  const double power = (exponent * 16.0 + round_to_integer - round_to_integer) / 16.0;
+  rule.power = static_cast<float>(power);
+  rule.shift = static_cast<float>(exponent - power + static_cast<double>(top) * static_cast<double>(rule.lo));
   return rule;
 }
 
-/// The fastest kernels of this machine, chosen at the first call.
-[[nodiscard]] inline const vocabulary_kernels& best_vocabulary_kernels() noexcept {
-  static const vocabulary_kernels& best = vocabulary_kernels_of(best_instruction_set());
-  return best;
+}  // namespace decant::inline DECANT_ABI::cpu
+
+namespace decant::inline DECANT_ABI::cpu::inline DECANT_TARGET {
+
+/// The kernels of an instruction set. Precondition: `runs(set)`.
+[[nodiscard]] inline const vocabulary_kernels& vocabulary_kernels_of(instruction_set set) noexcept {
+  DECANT_PRECONDITION(runs(set));
+#if DECANT_HAS_X86_KERNELS()
+  if (set == instruction_set::avx2) return avx2::vocabulary();
+  if (set == instruction_set::avx512) return avx512::vocabulary();
+#endif
+#if DECANT_HAS_XSIMD()
+  if (set == instruction_set::xsimd) return xsimd_set::vocabulary();
+#endif
+  static_cast<void>(set);
+  return scalar::vocabulary();
 }
 
-}  // namespace decant::inline DECANT_ABI::cpu
+/// The fastest kernels of this machine.
+[[nodiscard]] inline const vocabulary_kernels& best_vocabulary_kernels() noexcept {
+  return best_of<vocabulary_kernels_of>();
+}
+
+}  // namespace decant::inline DECANT_ABI::cpu::inline DECANT_TARGET
 
 #endif

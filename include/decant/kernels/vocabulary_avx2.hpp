@@ -15,6 +15,7 @@ namespace decant::inline DECANT_ABI::cpu::avx2 {
 [[nodiscard]] inline std::size_t count_bits(unsigned bits) noexcept {
   return static_cast<std::size_t>(__builtin_popcount(bits));
 }
+inline constexpr unsigned every_lane = 0xFF;
 [[nodiscard]] inline unsigned bits_at_least(lanes a, lanes b) noexcept {
   return static_cast<unsigned>(_mm256_movemask_ps(_mm256_cmp_ps(a, b, _CMP_GE_OQ)));
 }
@@ -53,6 +54,21 @@ inline void greatest_of_each(const lanes (&a)[4], float* to) noexcept {
 [[nodiscard]] inline lanes positive_difference(lanes r, lanes q, double scale, double factor) noexcept {
   const __m128 low = positive_difference(_mm256_castps256_ps128(r), _mm256_castps256_ps128(q), scale, factor);
   const __m128 high = positive_difference(_mm256_extractf128_ps(r, 1), _mm256_extractf128_ps(q, 1), scale, factor);
+  return _mm256_insertf128_ps(_mm256_castps128_ps256(low), high, 1);
+}
+
+[[nodiscard]] inline __m128 blended(__m128 p, __m128 q, const blend_rule& rule) noexcept {
+  const __m256d x = _mm256_cvtps_pd(p);
+  const __m256d y = _mm256_cvtps_pd(q);
+  const __m256d first = _mm256_min_pd(_mm256_mul_pd(_mm256_set1_pd(rule.limit), x), y);
+  const __m256d second = _mm256_min_pd(_mm256_mul_pd(_mm256_set1_pd(rule.second_limit), x), y);
+  __m256d sum = _mm256_fmadd_pd(_mm256_set1_pd(rule.share), first, _mm256_mul_pd(_mm256_set1_pd(rule.keep), x));
+  sum = _mm256_fmadd_pd(_mm256_set1_pd(rule.second_share), second, sum);
+  return _mm256_cvtpd_ps(_mm256_max_pd(sum, _mm256_setzero_pd()));
+}
+[[nodiscard]] inline lanes blended(lanes p, lanes q, const blend_rule& rule) noexcept {
+  const __m128 low = blended(_mm256_castps256_ps128(p), _mm256_castps256_ps128(q), rule);
+  const __m128 high = blended(_mm256_extractf128_ps(p, 1), _mm256_extractf128_ps(q, 1), rule);
   return _mm256_insertf128_ps(_mm256_castps128_ps256(low), high, 1);
 }
 

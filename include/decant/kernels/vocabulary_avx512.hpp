@@ -15,7 +15,13 @@ namespace decant::inline DECANT_ABI::cpu::avx512 {
 [[nodiscard]] inline std::size_t count_bits(unsigned bits) noexcept {
   return static_cast<std::size_t>(__builtin_popcount(bits));
 }
+inline constexpr unsigned every_lane = 0xFFFF;
 [[nodiscard]] inline unsigned bits_at_least(lanes a, lanes b) noexcept { return _mm512_cmp_ps_mask(a, b, _CMP_GE_OQ); }
+/// As in vocabulary_kernels.inl, put together by instructions for masks.
+[[nodiscard]] inline std::uint64_t block_bits(const float* block, lanes bar) noexcept {
+  const auto of_vector = [&](std::size_t v) { return _mm512_cmp_ps_mask(load(block + 16 * v), bar, _CMP_GE_OQ); };
+  return _mm512_kunpackd(_mm512_kunpackw(of_vector(3), of_vector(2)), _mm512_kunpackw(of_vector(1), of_vector(0)));
+}
 class nan_watch {
  public:
   void include(std::size_t watch, lanes a, lanes b) noexcept {
@@ -46,6 +52,20 @@ inline void greatest_of_each(const lanes (&a)[4], float* to) noexcept {
 [[nodiscard]] inline lanes positive_difference(lanes r, lanes q, double scale, double factor) noexcept {
   return _mm512_insertf32x8(_mm512_castps256_ps512(positive_difference(lower(r), lower(q), scale, factor)),
                             positive_difference(upper(r), upper(q), scale, factor), 1);
+}
+
+[[nodiscard]] inline __m256 blended(__m256 p, __m256 q, const blend_rule& rule) noexcept {
+  const __m512d x = _mm512_cvtps_pd(p);
+  const __m512d y = _mm512_cvtps_pd(q);
+  const __m512d first = _mm512_min_pd(_mm512_mul_pd(_mm512_set1_pd(rule.limit), x), y);
+  const __m512d second = _mm512_min_pd(_mm512_mul_pd(_mm512_set1_pd(rule.second_limit), x), y);
+  __m512d sum = _mm512_fmadd_pd(_mm512_set1_pd(rule.share), first, _mm512_mul_pd(_mm512_set1_pd(rule.keep), x));
+  sum = _mm512_fmadd_pd(_mm512_set1_pd(rule.second_share), second, sum);
+  return _mm512_cvtpd_ps(_mm512_max_pd(sum, _mm512_setzero_pd()));
+}
+[[nodiscard]] inline lanes blended(lanes p, lanes q, const blend_rule& rule) noexcept {
+  return _mm512_insertf32x8(_mm512_castps256_ps512(blended(lower(p), lower(q), rule)),
+                            blended(upper(p), upper(q), rule), 1);
 }
 
 [[nodiscard]] inline lanes fma_minus(lanes a, lanes b, lanes c) noexcept { return _mm512_fmsub_ps(a, b, c); }

@@ -62,6 +62,25 @@ struct plain_loops {
     }
     return found;
   }
+  static std::size_t collect_blocks(const blocked_row<Real>& row, Real threshold, std::int32_t* ids, Real* values) {
+    std::size_t found = 0;
+    for (std::size_t b = 0; b < row.blocks(); ++b) {
+      if (!(row.block_maxima[b] >= threshold)) continue;
+      const std::size_t first = b * logit_block;
+      found += collect(row.block(b), std::min(logit_block, row.size - first), threshold,
+                       static_cast<std::int32_t>(first), ids + found, values + found);
+    }
+    return found;
+  }
+  static std::size_t retain(Real threshold, std::size_t count, std::int32_t* ids, Real* values) {
+    std::size_t kept = 0;
+    for (std::size_t i = 0; i < count; ++i) {
+      ids[kept] = ids[i];
+      values[kept] = values[i];
+      kept += values[kept] >= threshold ? 1 : 0;
+    }
+    return kept;
+  }
   static void lane_maxima(const Real* row, std::size_t count, Real* maxima) {
     std::fill_n(maxima, (count + logit_block - 1) / logit_block * 16, no_logit);
     for (std::size_t i = 0; i < count; ++i) {
@@ -71,6 +90,9 @@ struct plain_loops {
   }
   static double mass(const Real* row, std::size_t count, Real top, double divisor) {
     return mass_and_distance(row, count, top, divisor).mass;
+  }
+  static double rough_mass(const Real* row, std::size_t count, Real top, double divisor) {
+    return mass(row, count, top, divisor);
   }
   static weight_sums mass_and_distance(const Real* row, std::size_t count, Real top, double divisor) {
     weight_sums sums{0, 0};
@@ -152,11 +174,21 @@ struct vocabulary_loops<float> {
                              std::int32_t* ids, float* values) {
     return kernels().collect(row, count, threshold, first, ids, values);
   }
+  static std::size_t collect_blocks(const blocked_row<float>& row, float threshold, std::int32_t* ids, float* values) {
+    return kernels().collect_blocks(row, threshold, ids, values);
+  }
+  static std::size_t retain(float threshold, std::size_t count, std::int32_t* ids, float* values) {
+    return kernels().retain(threshold, count, ids, values);
+  }
   static void lane_maxima(const float* row, std::size_t count, float* maxima) {
     kernels().lane_maxima(row, count, maxima);
   }
   static double mass(const float* row, std::size_t count, float top, double divisor) {
     return has_weight_rule(top, divisor) ? kernels().mass(row, count, weight_rule_of(top, divisor))
+                                         : plain::mass(row, count, top, divisor);
+  }
+  static double rough_mass(const float* row, std::size_t count, float top, double divisor) {
+    return has_weight_rule(top, divisor) ? kernels().rough_mass(row, count, weight_rule_of(top, divisor))
                                          : plain::mass(row, count, top, divisor);
   }
   static weight_sums mass_and_distance(const float* row, std::size_t count, float top, double divisor) {

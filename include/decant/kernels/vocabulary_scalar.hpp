@@ -13,6 +13,7 @@ namespace decant::inline DECANT_ABI::cpu::scalar {
 [[nodiscard]] inline std::size_t count_bits(unsigned bits) noexcept {
   return static_cast<std::size_t>(__builtin_popcount(bits));
 }
+inline constexpr unsigned every_lane = 0xFF;
 /// A bit for every lane in which a >= b.
 [[nodiscard]] inline unsigned bits_at_least(const lanes& a, const lanes& b) noexcept {
   unsigned bits = 0;
@@ -52,28 +53,52 @@ inline void greatest_of_each(const lanes (&a)[4], float* to) noexcept {
   return each([&](std::size_t i) { return table[std::bit_cast<std::uint32_t>(a.v[i]) & 15U]; });
 }
 
+/// The greater of x and 0; 0 for NaN. Without a branch, which would be mispredicted, and from which GCC makes one.
+[[nodiscard]] inline double positive_part(double x) noexcept {
+  const std::uint64_t every_bit = x > 0.0 ? ~std::uint64_t{0} : 0;
+  return std::bit_cast<double>(std::bit_cast<std::uint64_t>(x) & every_bit);
+}
 /// max(scale * r - factor * q, 0) in double, with the product of r rounded first.
 [[nodiscard]] inline lanes positive_difference(const lanes& r, const lanes& q, double scale, double factor) noexcept {
   return each([&](std::size_t i) {
     const double d = std::fma(-factor, static_cast<double>(q.v[i]), scale * static_cast<double>(r.v[i]));
-    return static_cast<float>(d > 0.0 ? d : 0.0);
+    return static_cast<float>(positive_part(d));
+  });
+}
+
+/// What a blend_rule makes of p and q, in double; products are rounded on their own unless an fma says otherwise.
+[[nodiscard]] inline lanes blended(const lanes& p, const lanes& q, const blend_rule& rule) noexcept {
+  return each([&](std::size_t i) {
+    const auto x = static_cast<double>(p.v[i]);
+    const auto y = static_cast<double>(q.v[i]);
+    const double first = rule.limit * x;
+    const double second = rule.second_limit * x;
+    double sum = std::fma(rule.share, first < y ? first : y, rule.keep * x);
+    sum = std::fma(rule.second_share, second < y ? second : y, sum);
+    return static_cast<float>(positive_part(sum));
   });
 }
 
 /// a * b - c, rounded once.
 [[nodiscard]] inline lanes fma_minus(const lanes& a, const lanes& b, const lanes& c) noexcept {
-  return each([&](std::size_t i) { return std::fma(a.v[i], b.v[i], -c.v[i]); });
+  return each([&](std::size_t i) { return fma(a.v[i], b.v[i], -c.v[i]); });
 }
 /// Sums of blocks of 64 floats: four of a block, 16 apart, are added as floats, what they give in 16 running sums in
 /// double. So the order does not depend on how many lanes an instruction set has, and few conversions are needed.
 class wide_sum {
  public:
   void include(const lanes (&a)[8]) noexcept {
+    float sums[16];
     for (std::size_t i = 0; i < 16; ++i) {
       const std::size_t v = i / 8;
       const std::size_t lane = i % 8;
-      part_[i] += static_cast<double>((a[v].v[lane] + a[v + 2].v[lane]) + (a[v + 4].v[lane] + a[v + 6].v[lane]));
+      sums[i] = (a[v].v[lane] + a[v + 2].v[lane]) + (a[v + 4].v[lane] + a[v + 6].v[lane]);
     }
+    include(sums);
+  }
+  /// A block whose floats have been added already.
+  void include(const float (&sums)[16]) noexcept {
+    for (std::size_t i = 0; i < 16; ++i) part_[i] += static_cast<double>(sums[i]);
   }
   [[nodiscard]] double total() const noexcept {
     double sums[16];

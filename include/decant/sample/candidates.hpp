@@ -236,6 +236,26 @@ class candidates {
     take(selection_.best(row(), count));
   }
 
+  /// As `keep_best`, and what ties with the last of them stays too. Dense: the passes of `keep_best` and one more over
+  /// the blocks of survivors; sparse: O(candidates).
+  void keep_best_and_ties(std::size_t count) {
+    DECANT_PRECONDITION(count >= 1);
+    if (is_sparse_) {
+      drop_banned();
+      if (count >= survivor_count_) return;
+      const auto last = keys_.begin() + static_cast<std::ptrdiff_t>(count - 1);
+      const auto end = std::copy_n(logits_.begin(), survivor_count_, keys_.begin());
+      std::nth_element(keys_.begin(), last, end, std::greater<>());
+      survivor_count_ = selection::keep_at_least(ids_.data(), logits_.data(), survivor_count_, *last);
+      return;
+    }
+    update_block_maxima();
+    if (count > block_count()) own_edited();
+    const auto best = selection_.best(row(), count);
+    const Real border = best.count == 0 ? infinity : *std::min_element(best.values, best.values + best.count);
+    take(selection_.at_least(row(), border));
+  }
+
   /// Keeps the smallest prefix in canonical order whose probability reaches `p` < 1, and no fewer than the `min_keep`
   /// best; the set has a finite logit. One pass with an exponential per candidate; for a prefix that is not among the
   /// few hundred best, about four more.
@@ -249,8 +269,8 @@ class candidates {
     keep_prefix_by({all.logits, all.size, maxima}, all, p, min_keep, 0);
   }
 
-  /// As `keep_prefix`, in the order of the distance of the logits to `centre`, nearest first. `sums` are those of the
-  /// set.
+  /// As `keep_prefix`, in the order of the distance of the logits to `centre`, nearest first: no fewer than the
+  /// `min_keep` nearest stay. `sums` are those of the set.
   void keep_nearest(double centre, const soft_max_sums& sums, double p, std::size_t min_keep) {
     const numbered all = as_row();
     loops::nearness(all.logits, all.size, static_cast<Real>(centre * divisor_), keys_.data(), key_maxima_.data());
@@ -319,7 +339,7 @@ class candidates {
     visit([this](token id, Real logit) {
       if (!is_banned(logit)) scratch_.push_back({id, logit});
     });
-    std::sort(scratch_.begin(), scratch_.end(), ranks_before<Real>);
+    std::sort(scratch_.begin(), scratch_.end(), in_rank_order);
     return scratch_;
   }
   /// As `ranked()`, the `count` best only; the set stays as it is. O(candidates + count log count).
@@ -330,7 +350,7 @@ class candidates {
     });
     count = std::min(count, scratch_.size());
     std::partial_sort(scratch_.begin(), scratch_.begin() + static_cast<std::ptrdiff_t>(count), scratch_.end(),
-                      ranks_before<Real>);
+                      in_rank_order);
     return std::span<const candidate<Real>>(scratch_).first(count);
   }
 
@@ -364,6 +384,9 @@ class candidates {
  private:
   static constexpr Real infinity = std::numeric_limits<Real>::infinity();
   static constexpr Real largest_finite = std::numeric_limits<Real>::max();
+  static constexpr auto in_rank_order = [](const candidate<Real>& a, const candidate<Real>& b) {
+    return ranks_before(a, b);
+  };
 
   /// The candidates as a contiguous row; of a sparse set place i is survivor i. Logits as they are stored.
   struct numbered {
@@ -492,10 +515,9 @@ class candidates {
   void keep_prefix_by(const cpu::blocked_row<Real>& keys, const numbered& all, double p, std::size_t min_keep,
                       double total) {
     const cpu::soft_max_of<Real> law{all.largest, divisor_};
-    const auto chosen = selection_.prefix(keys, all.logits, law, p, total);
-    if (chosen.count < min_keep) {
-      keep_best(min_keep);
-    } else if (!is_sparse_) {
+    auto chosen = selection_.prefix(keys, all.logits, law, p, total);
+    if (chosen.count < min_keep) chosen = selection_.best(keys, min_keep);
+    if (!is_sparse_) {
       for (std::size_t i = 0; keys.base != all.logits && i < chosen.count; ++i) {
         chosen.values[i] = all.logits[index(chosen.places[i])];
       }

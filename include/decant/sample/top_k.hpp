@@ -29,9 +29,11 @@ struct top_k {
   void apply(candidates<Real>& set) const {
     if (k <= 0) return;
     const std::size_t count = std::max(index(k), min_keep);
-    if (!keep_ties) return set.keep_best(count);
-    const auto best = set.ranked_best(count);
-    if (!best.empty()) set.keep_at_least(best.back().logit, 1);
+    if (keep_ties) {
+      set.keep_best_and_ties(count);
+    } else {
+      set.keep_best(count);
+    }
   }
 
   friend constexpr bool operator==(const top_k&, const top_k&) = default;
