@@ -8,6 +8,7 @@
 // core
 #include <decant/config.hpp>
 #include <decant/core/chance.hpp>
+#include <decant/core/distances.hpp>
 #include <decant/core/distribution.hpp>
 #include <decant/core/error.hpp>
 #include <decant/core/guarantee.hpp>

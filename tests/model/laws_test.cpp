@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include <decant/core/distances.hpp>
 #include <decant/model/laws.hpp>
 
 #include <algorithm>

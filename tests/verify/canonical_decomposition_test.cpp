@@ -2,6 +2,7 @@
 //
 // The law of the canonical decomposition is proved in tests/proof; here is its selection rule, how close it comes to
 // the best possible, and what it asks its chance source.
+#include <decant/core/distances.hpp>
 #include <decant/verify/canonical_decomposition.hpp>
 #include <decant/verify/optimal_acceptance.hpp>
 
@@ -34,10 +35,14 @@ template <class Real>
 TEST_CASE("the stated law is that of the token selected from all pairs") {
   random_source random(331);
   pair_selection<double> selection;
-  for (int round = 0; round < 200; ++round) {
-    const std::size_t size = random.between(1, 12);
-    const auto p = law_in_form(random.weights<double>(size, random.uniform(0, 0.6)), random.coin());
-    const auto q = law_in_form(random.weights<double>(size, random.uniform(0, 0.6)), random.coin());
+  for (int round = 0; round < 400; ++round) {
+    if (round == 200) selection.fully_ranked = 0;  // from here on tokens of nearly equal ratio share a rank
+    const std::size_t size = random.between(1, round < 200 ? 12 : 60);
+    auto weights = random.weights<double>(size, random.uniform(0, 0.6));
+    const auto p = law_in_form(weights, random.coin());
+    for (double& weight : weights) weight *= std::floor(random.uniform(1, 5));  // few ratios
+    const auto q =
+        law_in_form(round % 2 == 0 ? weights : random.weights<double>(size, random.uniform(0, 0.6)), random.coin());
     selection.prepare(p, q);
     std::vector<double> law(size);
     for (token a = 0; a < static_cast<token>(size); ++a) {
@@ -93,6 +98,17 @@ TEST_CASE("the selection comes close to the best possible and is never worse tha
     CHECK(sum <= s.mean_gap);
     CHECK(worst <= s.worst_gap);
   }
+}
+
+TEST_CASE("of two tokens of one rank the first is selected") {
+  pair_selection<double> selection;
+  selection.fully_ranked = 0;
+  selection.prepare(dense_law(std::vector<double>{2, 2, 1, 5}), dense_law(std::vector<double>{4, 4, 1, 1}));
+  for (const auto& [a, b] : {std::pair<token, token>{0, 1}, {1, 0}}) {
+    CHECK(selection.between(a, b).favourite == a);
+    CHECK(selection.between(a, b).wins == 1);
+  }
+  CHECK(selection.between(0, 2).favourite == 2);
 }
 
 TEST_CASE("a coarse ranking of many tokens is good enough") {

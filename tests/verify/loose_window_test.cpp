@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include <decant/core/distances.hpp>
 #include <decant/verify/loose_window.hpp>
 
 #include "tests/verify/relaxed_kit.hpp"

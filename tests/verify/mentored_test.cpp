@@ -1,10 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include <decant/verify/mentored.hpp>
 
+#include "tests/support/laws.hpp"
+#include "tests/support/random.hpp"
 #include "tests/verify/relaxed_kit.hpp"
 
 namespace decant_test {
 namespace {
+
+template <class Real>
+[[nodiscard]] mentored::bounds bounds_of(double budget, distribution_view<Real> p, distribution_view<Real> q) {
+  mentored::work<Real> scratch;
+  return mentored{budget}.solve(p, q, kl_divergence(p, q), scratch);
+}
 
 [[nodiscard]] double divergence(const std::vector<double>& a, const std::vector<double>& b) {
   return kl_divergence(view_of(a), view_of(b));
@@ -13,8 +21,7 @@ namespace {
 }  // namespace
 
 TEST_CASE("mentored decoding has its golden bounds, law and acceptance") {
-  mentored::work<double> scratch;
-  const auto found = mentored{.05}.solve(view_of(golden_p), view_of(golden_q), scratch);
+  const auto found = bounds_of(.05, view_of(golden_p), view_of(golden_q));
   CHECK(near(found.lower, .607044, 1e-6));
   CHECK(near(found.upper, 1.349402, 1e-6));
   const auto law = emitted_by(mentored{.05});
@@ -33,8 +40,7 @@ TEST_CASE("mentored decoding spends its budget and no more") {
         REQUIRE(close_rows(law, q, 1e-15));
       } else {
         // What lies above a large b is a difference of sums near 1.
-        mentored::work<double> scratch;
-        const double upper = mentored{budget}.solve(view_of(p), view_of(q), scratch).upper;
+        const double upper = bounds_of(budget, view_of(p), view_of(q)).upper;
         REQUIRE(near(divergence(p, law), budget, 1e-9 + 1e-15 * upper));
       }
     }
@@ -103,12 +109,46 @@ TEST_CASE("mentored decoding agrees in float and in sparse form") {
     REQUIRE(narrow_p.finish() == error_code::none);
     REQUIRE(narrow_q.finish() == error_code::none);
     if (divergence(p, q) <= .02) continue;
-    mentored::work<float> in_float;
-    mentored::work<double> in_double;
-    const auto a = mentored{.02}.solve(narrow_p.view(), narrow_q.view(), in_float);
-    const auto b = mentored{.02}.solve(view_of(p), view_of(q), in_double);
+    const auto a = bounds_of(.02, narrow_p.view(), narrow_q.view());
+    const auto b = bounds_of(.02, view_of(p), view_of(q));
     REQUIRE(near(a.lower, b.lower, 1e-4));
     REQUIRE(near(a.upper, b.upper, 1e-4));
+  }
+}
+
+TEST_CASE("long rows of float have the bounds that a sort in double finds") {
+  random_source random(41);
+  for (int i = 0; i < 40; ++i) {
+    const std::size_t size = random.between(300, 5000);
+    std::vector<float> p(size);
+    std::vector<float> q(size);
+    const double noise = random.uniform(0.3, 3);
+    for (std::size_t v = 0; v < size; ++v) {
+      p[v] = i % 4 == 1 && random.coin(0.1) ? 0.0F : static_cast<float>(std::exp(2 * random.normal()));
+      q[v] = i % 4 == 2 && random.coin(0.1) ? 0.0F : p[v] * static_cast<float>(std::exp(noise * random.normal()));
+      if (i % 4 == 1) q[v] += 0.01F;
+    }
+    if (i % 4 == 3) std::fill(q.begin() + 5, q.end(), 1e-6F);  // nearly everything of one ratio or beyond 2^16
+    const auto a = dense_law(p);
+    const auto b = dense_law(q);
+    const auto exact_a = dense_law(std::vector<double>(p.begin(), p.end()));
+    const auto exact_b = dense_law(std::vector<double>(q.begin(), q.end()));
+    for (const double budget : {.001, .05, .5}) {
+      if (kl_divergence(exact_a.view(), exact_b.view()) <= 1.01 * budget) continue;
+      const auto found = bounds_of(budget, a.view(), b.view());
+      const auto expected = bounds_of(budget, exact_a.view(), exact_b.view());
+      CAPTURE(i, size, noise, budget);
+      CHECK(near(found.lower, expected.lower, 2e-3 * expected.lower));
+      CHECK((found.upper == expected.upper || near(found.upper, expected.upper, 5e-3 * expected.upper)));
+      distribution<float> out;
+      mentored::work<float> scratch;
+      const law_blend<double> pi{1 / found.upper, 1, 1 / found.lower, -1, 1 / found.upper};
+      REQUIRE(write_blend(a.view(), b.view(), pi, out) == error_code::none);
+      CHECK(near(out.view().mass() / a.view().mass(), 1, 1e-4));
+      const auto emitted = dense_law(std::vector<double>(out.view().weights().begin(), out.view().weights().end()));
+      CHECK(kl_divergence(exact_a.view(), emitted.view()) <= budget + 1e-6);
+      CHECK(kl_divergence(exact_a.view(), emitted.view()) >= budget - 1e-4);
+    }
   }
 }
 

@@ -10,8 +10,7 @@
 #ifndef DECANT_CORE_RESIDUAL_HPP
 #define DECANT_CORE_RESIDUAL_HPP
 
-#include <decant/core/distribution.hpp>
-#include <decant/kernels/vocabulary.hpp>
+#include <decant/core/law_blend.hpp>
 
 namespace decant::inline DECANT_ABI {
 
@@ -40,47 +39,30 @@ class running_residual {
   /// without replacement: their tokens already have residual 0, so they need not be masked out here).
   /// Returns the total S = sum over v of max(scale R(v) - Q(v), 0) in normalised units; when it is zero the law stays.
   mass subtract(distribution_view<Real> proposal, const mass& proposal_mass, const mass& scale = mass(1)) {
-    const mass factor = law().mass() / proposal_mass;
+    const mass before = law().mass();
+    const mass factor = before / proposal_mass;
     if constexpr (std::is_same_v<Real, float>) {
       if (!law().sparse() && !proposal.sparse()) return subtract_dense(proposal, scale, factor);
     }
-    return update(proposal, [&](const Real& r, const Real& q) {
+    const auto left = [&](const Real& r, const Real& q) {
       const mass d = scale * static_cast<mass>(r) - factor * static_cast<mass>(q);
       return d > mass(0) ? static_cast<Real>(d) : Real(0);
-    });
+    };
+    detail::write_over(law(), proposal, left, next_);
+    return take_next(next_.finish(), before);
   }
 
-  /// Replaces the weight r of every token by `left(r, q)`, where q is its weight in `proposal`: what other tests than a
-  /// single one leave of the law. `left` is never negative, and 0 where r is 0. Returns the sum of the new weights over
-  /// the old mass; when it is zero the law stays.
-  template <class Left>
-  mass update(distribution_view<Real> proposal, const Left& left) {
-    const auto target = law();
-    if (target.sparse()) {
-      mass total(0);
-      update_sparse(target, proposal, left, total);
-      return take_next(next_.finish(total), target.mass());
-    }
-    update_dense(target, proposal, left);
-    return take_next(next_.finish(), target.mass());
+  /// Replaces the current law R by a blend of it and the proposal's: what other tests than a single one leave of it.
+  /// Returns its mass in units of the old one; when it is zero the law stays.
+  mass blend(distribution_view<Real> proposal, const law_blend<mass>& left) {
+    const mass before = law().mass();
+    return take_next(write_blend(law(), proposal, left, next_), before);
   }
 
   /// Removes one token, the update after rejecting a deterministic edge. When nothing else is left the law stays.
   void remove(token id) {
-    const auto target = law();
-    if (target.sparse()) {
-      next_.begin_sparse(target.vocab_size());
-      mass total(0);
-      for (std::size_t i = 0; i < target.size(); ++i) {
-        if (target.id(i) != id) keep(target.id(i), target.weight(i), total);
-      }
-      take_next(next_.finish(total), target.mass());
-      return;
-    }
-    const std::span<Real> weights = next_.begin_dense(target.vocab_size());
-    std::copy(target.weights().begin(), target.weights().end(), weights.begin());
-    if (id >= 0 && index(id) < weights.size()) weights[index(id)] = Real(0);
-    take_next(next_.finish(), target.mass());
+    const mass before = law().mass();
+    take_next(next_.assign_without(law(), id), before);
   }
 
  private:
@@ -105,44 +87,6 @@ class running_residual {
       is_reduced_ = true;
     }
     return left / before;
-  }
-
-  void keep(token id, const Real& weight, mass& total) {
-    if (!(weight > Real(0))) return;
-    next_.push(id, weight);
-    total += static_cast<mass>(weight);
-  }
-
-  template <class Left>
-  void update_sparse(distribution_view<Real> target, distribution_view<Real> proposal, const Left& left, mass& total) {
-    next_.begin_sparse(target.vocab_size());
-    std::size_t j = 0;
-    for (std::size_t i = 0; i < target.size(); ++i) {
-      const token id = target.id(i);
-      if (!proposal.sparse()) {
-        keep(id, left(target.weight(i), proposal.weight_of(id)), total);
-        continue;
-      }
-      while (j < proposal.size() && proposal.id(j) < id) ++j;
-      const bool shared = j < proposal.size() && proposal.id(j) == id;
-      keep(id, left(target.weight(i), shared ? proposal.weight(j) : Real(0)), total);
-    }
-  }
-
-  template <class Left>
-  void update_dense(distribution_view<Real> target, distribution_view<Real> proposal, const Left& left) {
-    const auto weights = next_.begin_dense(target.vocab_size());
-    if (proposal.sparse()) {
-      for (std::size_t i = 0; i < weights.size(); ++i) weights[i] = left(target.weight(i), Real(0));
-      for (std::size_t j = 0; j < proposal.size(); ++j) {
-        const std::size_t i = index(proposal.id(j));
-        weights[i] = left(target.weight(i), proposal.weight(j));
-      }
-    } else {
-      for (std::size_t i = 0; i < weights.size(); ++i) {
-        weights[i] = left(target.weight(i), proposal.weight(i));
-      }
-    }
   }
 
   distribution_view<Real> target_;

@@ -7,6 +7,7 @@
 #ifndef DECANT_TREE_CHAIN_HPP
 #define DECANT_TREE_CHAIN_HPP
 
+#include <decant/core/distances.hpp>
 #include <decant/tree/builder.hpp>
 #include <decant/tree/children.hpp>
 

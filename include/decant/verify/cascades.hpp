@@ -15,6 +15,7 @@
 #ifndef DECANT_VERIFY_CASCADES_HPP
 #define DECANT_VERIFY_CASCADES_HPP
 
+#include <decant/core/distances.hpp>
 #include <decant/verify/transform_verifier.hpp>
 
 namespace decant::inline DECANT_ABI {
@@ -63,15 +64,17 @@ struct cascade {
     const double top_p = p.probability(argmax(p));
     if (rule < cascade_rule::token_v1) return defers(p, q, top_p) ? emitted_law::target : emitted_law::draft;
     using mass = mass_t<Real>;
-    const auto is_deferred = [&](const mass& x, const mass& y) {
-      if (rule == cascade_rule::token_v1) return as_double(y) < top_p - alpha;
-      if (rule == cascade_rule::token_v2) return as_double(x) < top_p - alpha;
-      return as_double(x) < (1 - alpha) * top_p;
-    };
-    const mass eta =
-        detail::sum_pairwise(p, q, [&](const mass& x, const mass& y) { return is_deferred(x, y) ? y : mass(0); });
-    return detail::write_pairwise(
-        p, q, out, [&](const mass& x, const mass& y) { return mass((is_deferred(x, y) ? mass(0) : y) + x * eta); });
+    const detail::draft_share trusted = trusted_tokens(top_p);
+    const mass eta = std::max<mass>(mass(1) - detail::covered_mass(p, q, trusted), mass(0));
+    return detail::write_sum(p, q, out, eta, mass(1), trusted);
+  }
+
+  /// The tokens that a token rule does not defer.
+  [[nodiscard]] detail::draft_share trusted_tokens(double top_p) const {
+    using key = detail::draft_share::key;
+    if (rule == cascade_rule::token_v1) return {key::draft, top_p - alpha};
+    if (rule == cascade_rule::token_v2) return {key::target, top_p - alpha};
+    return {key::target, (1 - alpha) * top_p};
   }
 
   template <class Real>

@@ -10,6 +10,7 @@
 #ifndef DECANT_VERIFY_DIVERGENCE_GATE_HPP
 #define DECANT_VERIFY_DIVERGENCE_GATE_HPP
 
+#include <decant/core/distances.hpp>
 #include <decant/verify/transform_verifier.hpp>
 
 namespace decant::inline DECANT_ABI {
@@ -20,20 +21,6 @@ enum class divergence_kind : std::uint8_t {
   draft_from_target,  ///< KL(q || p)
   total_variation
 };
-
-/// Jensen-Shannon divergence in nats: the mean divergence of the two laws from their even mixture.
-template <class Real>
-[[nodiscard]] double jensen_shannon(distribution_view<Real> a, distribution_view<Real> b) {
-  const auto part = [](double x, double middle) { return x > 0 ? 0.5 * x * std::log(x / middle) : 0.0; };
-  double sum = 0;
-  for_each_pair(a, b, [&](token, const Real& x, const Real& y) {
-    const double p = as_double(x) / as_double(a.mass());
-    const double q = as_double(y) / as_double(b.mass());
-    const double middle = 0.5 * (p + q);
-    sum += part(p, middle) + part(q, middle);
-  });
-  return sum;
-}
 
 struct divergence_gate {
   static constexpr bool needs_draft_row = true;

@@ -41,8 +41,7 @@ class damping_search {
     if (k == 1) return {};
     mass low(1);
     mass high(static_cast<int>(k));
-    list(target, proposal);
-    settle(low, high);
+    start(target, proposal, low, high);
     for (int i = 0; i < halvings; ++i) {
       const mass middle = (low + high) / mass(2);
       (share(k, middle) <= middle ? high : low) = middle;
@@ -53,48 +52,93 @@ class damping_search {
 
  private:
   static constexpr int halvings = 40;
+  static constexpr std::size_t few = 512;  ///< contested tokens that are looked at one by one, in double
 
-  struct entry {
-    mass p;
-    mass q;
-  };
-
-  /// Tokens that can be accepted, as probabilities.
-  void list(distribution_view<Real> target, distribution_view<Real> proposal) {
-    contested_.clear();
+  /// Tokens that can be accepted: p, and q in units of p.
+  void start(distribution_view<Real> target, distribution_view<Real> proposal, const mass& low, const mass& high) {
     by_proposal_ = by_target_ = mass(0);
+    whole_ = target.mass();
+    const mass in_p = target.mass() / proposal.mass();
+    if constexpr (std::is_same_v<Real, float>) {
+      if (detail::are_for_kernels(target, proposal)) {
+        p_.resize(target.size() + cpu::collect_slack);
+        q_.resize(target.size() + cpu::collect_slack);
+        return settle_by_kernel(target.weights().data(), proposal.weights().data(), target.size(),
+                                static_cast<float>(in_p), low, high);
+      }
+    }
+    p_.clear();
+    q_.clear();
     for_each_pair(target, proposal, [&](token, const Real& p, const Real& q) {
       if (!(p > Real(0) && q > Real(0))) return;
-      contested_.push_back({static_cast<mass>(p) / target.mass(), static_cast<mass>(q) / proposal.mass()});
+      p_.push_back(p);
+      q_.push_back(static_cast<Real>(in_p * static_cast<mass>(q)));
     });
+    settle(low, high);
   }
 
   /// Drops the tokens for which min(q, p / rho) is on the same side everywhere in [low, high].
   void settle(const mass& low, const mass& high) {
-    std::size_t kept = 0;
-    for (const entry& one : contested_) {
-      if (one.p >= high * one.q) {
-        by_proposal_ += one.q;
-      } else if (one.p <= low * one.q) {
-        by_target_ += one.p;
-      } else {
-        contested_[kept++] = one;
+    if constexpr (std::is_same_v<Real, float>) {
+      if (p_.size() > few) {
+        const std::size_t count = p_.size();
+        p_.resize(count + cpu::collect_slack);
+        q_.resize(count + cpu::collect_slack);
+        return settle_by_kernel(p_.data(), q_.data(), count, 1.0F, low, high);
       }
     }
-    contested_.resize(kept);
+    std::size_t kept = 0;
+    for (std::size_t i = 0; i < p_.size(); ++i) {
+      const auto p = static_cast<mass>(p_[i]);
+      const auto q = static_cast<mass>(q_[i]);
+      if (p >= high * q) {
+        by_proposal_ += q;
+      } else if (p <= low * q) {
+        by_target_ += p;
+      } else {
+        p_[kept] = p_[i];
+        q_[kept++] = q_[i];
+      }
+    }
+    p_.resize(kept);
+    q_.resize(kept);
+  }
+
+  /// With ends that are rounded outwards: which tokens are contested does not matter to the result, only how many.
+  void settle_by_kernel(const float* p, const float* q, std::size_t count, float scale, double low, double high) {
+    const float below = std::nextafter(static_cast<float>(low), 0.0F);
+    const float above = std::nextafter(static_cast<float>(high), std::numeric_limits<float>::max());
+    const cpu::settled_masses found =
+        cpu::best_vocabulary_kernels().settle(p, q, count, scale, below, above, p_.data(), q_.data());
+    by_target_ += found.by_p;
+    by_proposal_ += found.by_q;
+    p_.resize(found.kept);
+    q_.resize(found.kept);
   }
 
   /// c at `rho`.
   [[nodiscard]] mass share(std::size_t k, const mass& rho) const {
-    mass overlap = by_proposal_ + by_target_ / rho;
-    for (const entry& one : contested_) overlap += std::min<mass>(one.q, one.p / rho);
-    const mass missed = mass(1) - overlap;
+    const mass missed = mass(1) - (by_proposal_ + by_target_ / rho + contested_overlap(rho)) / whole_;
     mass sum(1);
     for (std::size_t j = 1; j < k; ++j) sum = mass(1) + missed * sum;
     return sum;
   }
+  [[nodiscard]] mass contested_overlap(const mass& rho) const {
+    if constexpr (std::is_same_v<Real, float>) {
+      if (p_.size() > few) {
+        return cpu::best_vocabulary_kernels().overlap(p_.data(), q_.data(), p_.size(), static_cast<float>(1 / rho));
+      }
+    }
+    mass sum(0);
+    for (std::size_t i = 0; i < p_.size(); ++i) {
+      sum += std::min<mass>(static_cast<mass>(q_[i]), static_cast<mass>(p_[i]) / rho);
+    }
+    return sum;
+  }
 
-  std::vector<entry> contested_;
+  std::vector<Real> p_;  ///< contested
+  std::vector<Real> q_;
+  mass whole_{1};
   mass by_proposal_{0};  ///< of settled tokens accepted whenever they are drawn
   mass by_target_{0};    ///< of the other settled tokens
 };
@@ -134,12 +178,7 @@ struct k_seq {
       const mass offered = static_cast<mass>(one.drawn.weight) * running.mass();
       if (chance.accept(accept_key(root_position, one.draw.coin), wanted, found.rho * offered)) return one.draw.child;
     }
-    const mass factor = running.mass() / proposal.mass();
-    scratch.residual.update(proposal, [&](const Real& r, const Real& q) {
-      const mass p = static_cast<mass>(r);
-      const mass d = p - found.share * std::min<mass>(factor * static_cast<mass>(q), p / found.rho);
-      return d > mass(0) ? static_cast<Real>(d) : Real(0);
-    });
+    scratch.residual.blend(proposal, {mass(1), mass(0) - found.share, mass(1) / found.rho});
     return no_node;
   }
 };

@@ -10,6 +10,7 @@
 #ifndef DECANT_VERIFY_LENIENCE_HPP
 #define DECANT_VERIFY_LENIENCE_HPP
 
+#include <decant/core/law_blend.hpp>
 #include <decant/verify/transform_verifier.hpp>
 
 namespace decant::inline DECANT_ABI {
@@ -39,19 +40,16 @@ struct lenience {
     using mass = mass_t<Real>;
     if (!(factor < 1)) return emitted_law::target;
     const auto l = static_cast<mass>(factor);
-    const mass taken = residual == lenient_residual::stock ? mass(1) : l;
-    const auto accepted = [&](const mass& p, const mass& q) { return std::min(q, mass(p / l)); };
-    const auto left = [&](const mass& p, const mass& q) { return std::max(mass(p - taken * q), mass(0)); };
-    mass rejected(1);
-    mass residue(0);
-    detail::for_each_probability(site.target, site.drafted, [&](token, const mass& p, const mass& q) {
-      rejected -= accepted(p, q);
-      residue += left(p, q);
-    });
-    rejected = std::max(rejected, mass(0));
+    const mass most = mass(1) / l;
+    const bool is_stock = residual == lenient_residual::stock;
+    const mass rejected = std::max<mass>(mass(1) - overlap(site.target, site.drafted, most), mass(0));
+    const mass residue = excess(site.target, site.drafted, is_stock ? mass(1) : l);
     const mass share = residue > mass(0) ? mass(rejected / residue) : mass(0);
-    return detail::write_pairwise(site.target, site.drafted, out,
-                                  [&](const mass& p, const mass& q) { return accepted(p, q) + share * left(p, q); });
+    // relu(p - q) = p - min(q, p), and relu(p - l q) = p - l min(q, p / l).
+    const law_blend<mass> pi = is_stock ? law_blend<mass>{share, mass(1), most, mass(0) - share, mass(1)}
+                                        : law_blend<mass>{share, mass(1) - share * l, most};
+    return write_blend(site.target, site.drafted, pi, out) == error_code::none ? emitted_law::written
+                                                                               : emitted_law::failed;
   }
 
   friend constexpr bool operator==(const lenience&, const lenience&) = default;

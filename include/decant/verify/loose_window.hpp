@@ -37,15 +37,19 @@ struct loose_window {
   /// -sum p log p over the three most probable tokens.
   template <class Real>
   [[nodiscard]] static double entropy_of_top(distribution_view<Real> law) {
-    std::array<double, 3> top{};
-    for (std::size_t i = 0; i < law.size(); ++i) {
-      double p = as_double(law.weight(i)) / as_double(law.mass());
-      for (double& best : top) {
-        if (best < p) std::swap(best, p);
+    std::array<Real, 3> top{};
+    visit_heaviest(law, [&](const weighted_token<Real>& entry) {
+      Real weight = entry.weight;
+      for (Real& best : top) {
+        if (best < weight) std::swap(best, weight);
       }
-    }
+      return top.back();
+    });
     double sum = 0;
-    for (const double p : top) sum -= p > 0 ? p * std::log(p) : 0.0;
+    for (const Real& weight : top) {
+      const double p = as_double(weight) / as_double(law.mass());
+      if (p > 0) sum -= p * std::log(p);
+    }
     return sum;
   }
 

@@ -7,7 +7,7 @@
 // The ratio rule is not offered: a verifier sees laws, from which the constant is gone.
 // Ties for the two ranks: lowest id first. Guarantee: lossy, see predicate_verifier.hpp; a margin of 0 accepts the most
 // probable token only (greedy verification with the default correction). Needs nothing of the tree (true laws when
-// OR-ed with the coin). Complexity: one pass per visited node.
+// OR-ed with the coin). Complexity: the heaviest blocks of the law per visited node.
 // Example: p = (.5,.3,.2): p2 / p1 = .6, accepted for m > .51.
 #ifndef DECANT_VERIFY_MARGIN_ACCEPTANCE_HPP
 #define DECANT_VERIFY_MARGIN_ACCEPTANCE_HPP
@@ -48,15 +48,14 @@ struct margin_test {
   template <class Real>
   [[nodiscard]] static pair_of_tokens<Real> best_two(distribution_view<Real> law) {
     pair_of_tokens<Real> best;
-    for (std::size_t i = 0; i < law.size(); ++i) {
-      const weighted_token<Real> entry{law.id(i), law.weight(i)};
-      if (best.first.weight < entry.weight) {
-        best.second = best.first;
-        best.first = entry;
-      } else if (best.second.weight < entry.weight) {
+    visit_heaviest(law, [&](const weighted_token<Real>& entry) {
+      if (best.first.id == no_token || ranks_before(entry, best.first)) {
+        best.second = std::exchange(best.first, entry);
+      } else if (best.second.id == no_token || ranks_before(entry, best.second)) {
         best.second = entry;
       }
-    }
+      return best.second.weight;
+    });
     return best;
   }
 };

@@ -68,8 +68,7 @@ struct reflection {
   [[nodiscard]] emitted_law mix(distribution_view<Real> p, distribution_view<Real> r, distribution<Real>& out) const {
     using mass = mass_t<Real>;
     const auto weight = static_cast<mass>(alpha);
-    return detail::write_pairwise(
-        p, r, out, [&](const mass& x, const mass& y) { return mass((mass(1) - weight) * x + weight * y); });
+    return detail::write_sum(p, r, out, mass(mass(1) - weight), weight);
   }
 
   template <class Real>

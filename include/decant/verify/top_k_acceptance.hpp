@@ -4,7 +4,8 @@
 // first). A token the target excludes is never accepted. With k = 1 and the default correction it is greedy
 // verification. Report k together with the loss: k says nothing of how improbable the accepted tokens are.
 // Guarantee: lossy, see predicate_verifier.hpp. Needs nothing of the tree (true laws when OR-ed with the coin).
-// Complexity: one pass with a heap of k per visited node. Example: p = (.5,.3,.2), k = 2 accepts tokens 0 and 1.
+// Complexity: the heaviest blocks of the law and a heap of k per visited node. Example: p = (.5,.3,.2), k = 2 accepts
+// tokens 0 and 1.
 #ifndef DECANT_VERIFY_TOP_K_ACCEPTANCE_HPP
 #define DECANT_VERIFY_TOP_K_ACCEPTANCE_HPP
 
@@ -33,34 +34,30 @@ struct top_k_test {
     const weighted_token<Real> last = rank_k(law, scratch.heap);
     return [law, last](token id, node_id) {
       const Real weight = law.weight_of(id);
-      return weight > Real(0) && !comes_before(last, {id, weight});
+      return weight > Real(0) && !ranks_before(last, {id, weight});
     };
   }
 
   friend constexpr bool operator==(const top_k_test&, const top_k_test&) = default;
 
  private:
-  template <class Real>
-  [[nodiscard]] static bool comes_before(const weighted_token<Real>& a, const weighted_token<Real>& b) {
-    return b.weight < a.weight || (a.weight == b.weight && a.id < b.id);
-  }
-
   /// The token of rank k, or the last one of a shorter law.
   template <class Real>
   [[nodiscard]] weighted_token<Real> rank_k(distribution_view<Real> law,
                                             std::vector<weighted_token<Real>>& heap) const {
-    const auto before = [](const auto& a, const auto& b) { return comes_before(a, b); };
+    const auto before = [](const auto& a, const auto& b) { return ranks_before(a, b); };
     heap.clear();
-    for (std::size_t i = 0; i < law.size(); ++i) {
-      const weighted_token<Real> entry{law.id(i), law.weight(i)};
-      if (heap.size() == k) {
-        if (!before(entry, heap.front())) continue;
+    visit_heaviest(law, [&](const weighted_token<Real>& entry) {
+      if (heap.size() < k) {
+        heap.push_back(entry);
+        std::push_heap(heap.begin(), heap.end(), before);
+      } else if (before(entry, heap.front())) {
         std::pop_heap(heap.begin(), heap.end(), before);
-        heap.pop_back();
+        heap.back() = entry;
+        std::push_heap(heap.begin(), heap.end(), before);
       }
-      heap.push_back(entry);
-      std::push_heap(heap.begin(), heap.end(), before);
-    }
+      return heap.size() < k ? Real(0) : heap.front().weight;
+    });
     return heap.front();
   }
 };

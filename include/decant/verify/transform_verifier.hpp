@@ -12,6 +12,7 @@
 #ifndef DECANT_VERIFY_TRANSFORM_VERIFIER_HPP
 #define DECANT_VERIFY_TRANSFORM_VERIFIER_HPP
 
+#include <decant/core/distances.hpp>
 #include <decant/verify/recursive_rejection.hpp>
 #include <decant/verify/relaxation.hpp>
 
@@ -83,6 +84,75 @@ template <class Real, class Weight>
         p, q, [&](token id, const mass& x, const mass& y) { weights[index(id)] = static_cast<Real>(weight(x, y)); });
   }
   return close_written(out);
+}
+
+/// The smallest weight whose probability under a mass is at least `bar`.
+[[nodiscard]] inline float weight_at_bar(double bar, double mass) {
+  constexpr float infinity = std::numeric_limits<float>::infinity();
+  const auto reaches = [&](float weight) { return static_cast<double>(weight) / mass >= bar; };
+  auto weight = static_cast<float>(bar * mass);
+  while (reaches(weight) && weight > -infinity) weight = std::nextafter(weight, -infinity);
+  while (!reaches(weight) && weight < infinity) weight = std::nextafter(weight, infinity);
+  return weight;
+}
+
+/// Which tokens of a sum of two laws get a part of the draft's: all, or those whose key reaches a bar.
+struct draft_share {
+  enum class key : std::uint8_t { target, draft };
+  key by = key::target;
+  double bar = 0;  ///< a probability
+
+  template <class Mass>
+  [[nodiscard]] bool covers(const Mass& p, const Mass& q) const {
+    return as_double(by == key::target ? p : q) >= bar;
+  }
+  template <class Real>
+  [[nodiscard]] distribution_view<Real> keys(distribution_view<Real> p, distribution_view<Real> q) const {
+    return by == key::target ? p : q;
+  }
+};
+
+/// The draft's probability of the tokens that a share covers.
+template <class Real>
+[[nodiscard]] mass_t<Real> covered_mass(distribution_view<Real> p, distribution_view<Real> q,
+                                        const draft_share& share) {
+  using mass = mass_t<Real>;
+  if constexpr (std::is_same_v<Real, float>) {
+    if (are_for_kernels(p, q)) {
+      const auto keys = share.keys(p, q);
+      const float bar = weight_at_bar(share.bar, keys.mass());
+      return cpu::best_vocabulary_kernels()
+                 .mass_at_least(keys.weights().data(), q.weights().data(), q.size(), bar)
+                 .mass /
+             q.mass();
+    }
+  }
+  mass sum(0);
+  for_each_probability(p, q, [&](token, const mass& x, const mass& y) { sum += share.covers(x, y) ? y : mass(0); });
+  return sum;
+}
+
+/// Writes scale_p p + scale_q q, without the second where the share does not cover a token.
+template <class Real>
+[[nodiscard]] emitted_law write_sum(distribution_view<Real> p, distribution_view<Real> q, distribution<Real>& out,
+                                    const mass_t<Real>& scale_p, const mass_t<Real>& scale_q,
+                                    const draft_share& share = {}) {
+  using mass = mass_t<Real>;
+  if constexpr (std::is_same_v<Real, float>) {
+    if (are_for_kernels(p, q)) {
+      const std::span<Real> weights = out.begin_dense(p.vocab_size());
+      mass* const block_masses = out.room_for_block_masses();
+      const auto keys = share.keys(p, q);
+      const mass total = cpu::best_vocabulary_kernels().add_selected(
+          p.weights().data(), q.weights().data(), keys.weights().data(), p.size(),
+          static_cast<float>(scale_p / p.mass()), static_cast<float>(scale_q / q.mass()),
+          weight_at_bar(share.bar, keys.mass()), weights.data(), block_masses);
+      return out.finish(total) == error_code::none ? emitted_law::written : emitted_law::failed;
+    }
+  }
+  return write_pairwise(p, q, out, [&](const mass& x, const mass& y) {
+    return mass(scale_p * x + (share.covers(x, y) ? mass(scale_q * y) : mass(0)));
+  });
 }
 
 /// Sum of `term(p(v), q(v))` over the vocabulary.

@@ -16,6 +16,7 @@
 #ifndef DECANT_VERIFY_TYPICAL_ACCEPTANCE_HPP
 #define DECANT_VERIFY_TYPICAL_ACCEPTANCE_HPP
 
+#include <decant/core/distances.hpp>
 #include <decant/verify/predicate_verifier.hpp>
 
 namespace decant::inline DECANT_ABI {
@@ -23,12 +24,7 @@ namespace decant::inline DECANT_ABI {
 /// The probability a token must exceed: min(epsilon, delta exp(-H)), H = -sum p log(p + 1e-5).
 template <class Real>
 [[nodiscard]] double typical_threshold(distribution_view<Real> law, double epsilon, double delta) {
-  double negative_entropy = 0;
-  for (std::size_t i = 0; i < law.size(); ++i) {
-    const double p = as_double(law.weight(i)) / as_double(law.mass());
-    if (p > 0) negative_entropy += p * std::log(p + 1e-5);
-  }
-  return std::min(epsilon, delta * std::exp(negative_entropy));
+  return std::min(epsilon, delta * std::exp(detail::log_sum(law, 1e-5)));
 }
 
 struct typical_acceptance {
