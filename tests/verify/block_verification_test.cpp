@@ -64,7 +64,7 @@ TEST_CASE("a token the target forbids ends what can be accepted") {
 TEST_CASE("a row that cannot be had is an error of block verification, and no draft is a plain step") {
   verify_case missing = two_tokens(1, 0);
   missing.rows[2].clear();
-  told_chance none;
+  told_chance none{{true}};
   CHECK(run_verifier(block_verification{}, missing, none).status == error_code::row_unavailable);
   verify_case plain;
   plain.rows = {{1, 3}};

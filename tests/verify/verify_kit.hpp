@@ -91,8 +91,8 @@ struct verify_outcome {
   std::vector<node_id> asked_rows{};  ///< in the order in which they were first asked for
 };
 
-template <class V>
-[[nodiscard]] verify_outcome run_verifier(const V& verifier, verify_case& given, told_chance& chance) {
+template <class V, class Chance>
+[[nodiscard]] verify_outcome run_verifier(const V& verifier, verify_case& given, Chance& chance) {
   verify_outcome result;
   auto rows = rows_from<double>([&](node_id n) -> std::span<const double> {
     result.asked_rows.push_back(n);

@@ -59,6 +59,25 @@ concept ChanceSource = requires(Source& source, chance_key key, double x, distri
   { source.ordered_sample(key, law, out) } -> std::same_as<std::size_t>;
 };
 
+/// A source of which a coin that accepts with some probability accepts under the same key with every greater one, too,
+/// and that may be asked twice: it says so by `static constexpr bool monotone_coins = true`. The production source is
+/// one; sources that enumerate or record are not.
+template <class Source>
+concept MonotoneChanceSource = ChanceSource<Source> && requires {
+  requires Source::monotone_coins;
+};
+
+/// `accept(key, weight(), 1)`, for a weight that is costly to know but at most `bound`: where the source's coins are
+/// monotone, one that refuses the bound already spares the weight.
+template <class Source, class Mass, class Weight>
+[[nodiscard]] bool accept_within(Source& source, chance_key key, const Mass& bound, Weight&& weight) {
+  if constexpr (MonotoneChanceSource<Source>) {
+    const Mass with_rounding = bound + bound / Mass(1 << 16);  // of the weight, which is computed in another way
+    if (!source.accept(key, with_rounding, Mass(1))) return false;
+  }
+  return source.accept(key, weight(), Mass(1));
+}
+
 }  // namespace decant::inline DECANT_ABI
 
 #endif

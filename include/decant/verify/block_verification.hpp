@@ -6,7 +6,8 @@
 //   Z_i = sum relu(b_i P_i - Q_i), h_i = Z_i / (Z_i + 1 - b_i), for the last token h = b;
 //   the longest prefix i whose coin falls below h_i is accepted, then a token from norm(relu(b_i P_i - Q_i)) follows.
 // Guarantee: exact in law; never fewer tokens than speculative sampling, and the same for a chain of one.
-// Needs: target laws of the whole chain, edge laws. Complexity: one residual pass per rejected prefix, from the end.
+// Needs: target laws of the whole chain (after its end only when all is accepted), edge laws. Complexity: from the end,
+// one residual pass per rejected prefix whose coin b alone does not refuse (core/chance.hpp, `accept_within`; h <= b).
 // Worked example (V = 4, p = (.4,.3,.2,.1), q = (.1,.4,.2,.3)): 2.30 and 2.811 tokens a step for chains of 2 and 3.
 #ifndef DECANT_VERIFY_BLOCK_VERIFICATION_HPP
 #define DECANT_VERIFY_BLOCK_VERIFICATION_HPP
@@ -40,16 +41,21 @@ struct block_verification {
     using mass = mass_t<Real>;
     out.reset();
     if (const error_code failed = weigh(draft, target, scratch); failed != error_code::none) return failed;
-    const std::size_t drafted = scratch.links.size();
-    std::size_t length = drafted > 0 && !(scratch.links.back().weight > mass(0)) ? drafted - 1 : drafted;
-    for (;; --length) {
-      const node_id end = length == 0 ? 0 : scratch.links[length - 1].node;
-      const distribution<Real>* law = target.law(end);
-      if (law == nullptr) return target.status();
-      scratch.running.reset(law->view(), length == 0 ? mass(1) : scratch.links[length - 1].weight);
-      if (length < drafted) scratch.running.reject(scratch.links[length].drawn);
-      if (length == 0 || chance.accept(accept_key(root_position, end), scratch.running.weight, mass(1))) break;
+    std::size_t length = scratch.links.size();
+    if (length > 0 && !(scratch.links.back().weight > mass(0))) --length;
+    error_code status = error_code::none;
+    for (; length > 0; --length) {
+      const auto& last = scratch.links[length - 1];
+      const auto weight = [&] {
+        if (length == scratch.links.size()) return last.weight;
+        status = leave_after(length, target, scratch);
+        return status == error_code::none ? scratch.running.weight : mass(0);
+      };
+      if (accept_within(chance, accept_key(root_position, last.node), last.weight, weight)) break;
+      if (status != error_code::none) return status;
     }
+    if (length == 0 || length == scratch.links.size()) status = leave_after(length, target, scratch);
+    if (status != error_code::none) return status;
     for (std::size_t i = 0; i < length; ++i) out.path.push_back(scratch.links[i].node);
     finish(out, chance.pick(sample_key(root_position + out.path.size()), scratch.running.target.law()), draft.tree,
            last_token_kind::correction);
@@ -59,6 +65,16 @@ struct block_verification {
   friend constexpr bool operator==(block_verification, block_verification) { return true; }
 
  private:
+  /// Makes `running` what a prefix of some length leaves: the target's law at its end and h.
+  template <class Real, class Laws>
+  [[nodiscard]] static error_code leave_after(std::size_t length, Laws& target, work<Real>& scratch) {
+    const distribution<Real>* law = target.law(length == 0 ? 0 : scratch.links[length - 1].node);
+    if (law == nullptr) return target.status();
+    scratch.running.reset(law->view(), length == 0 ? mass_t<Real>(1) : scratch.links[length - 1].weight);
+    if (length < scratch.links.size()) scratch.running.reject(scratch.links[length].drawn);
+    return error_code::none;
+  }
+
   /// Lists the tokens up to the first that cannot be accepted. One that its own law could not give ends the chain
   /// before it.
   template <class Real, class Laws>

@@ -9,10 +9,11 @@
 // No official code was found: the formulas are those of the paper, the recursion is reconstructed and proved by
 // enumeration. On a chain it is block verification, on one level recursive rejection.
 // Guarantee: exact in law for predictable trees with true edge laws (docs/guarantees.md).
-// Needs: target laws of every node with a chance of acceptance, edge laws. Complexity: one residual pass per rejected
-// draw, on all paths; memory of one residual per level of the tree.
-// Worked example (V = 4, p = (.4,.3,.2,.1), q = (.1,.4,.2,.3), two children without replacement on two levels): 2.4235
-// tokens a step, where recursive rejection has 2.3866.
+// Needs: target laws of inner nodes with a chance of acceptance and of an accepted leaf, edge laws. Complexity: one
+// residual pass per rejected draw, on all paths, but for the last draw of a node that a alone refuses (core/chance.hpp,
+// `accept_within`: a failed draw never raises a); memory of one residual per level of the tree. Worked example (V = 4,
+// p = (.4,.3,.2,.1), q = (.1,.4,.2,.3), two children without replacement on two levels): 2.4235 tokens a step, where
+// recursive rejection has 2.3866.
 #ifndef DECANT_VERIFY_TRAVERSAL_HPP
 #define DECANT_VERIFY_TRAVERSAL_HPP
 
@@ -83,6 +84,17 @@ struct traversal {
       proposal<Real> drawn;        // the draw that led to the frame above
       std::size_t next_draw = 0;   // into the list of draws
       std::size_t first_draw = 0;  // where the draws of this node begin
+      bool is_behind = false;      // whether `drawn` has failed and `running` does not know it yet
+
+      /// The weight with which the node may be accepted.
+      [[nodiscard]] const mass_t<Real>& weight() {
+        catch_up();
+        return running.weight;
+      }
+      void catch_up() {
+        if (is_behind) running.reject(drawn);
+        is_behind = false;
+      }
     };
 
     struct trial {
@@ -105,6 +117,7 @@ struct traversal {
       opened.node = n;
       opened.coin = coin;
       opened.running.reset(law, weight);
+      opened.is_behind = false;
       opened.edges.reset();
       opened.first_draw = opened.next_draw = draws_.size();
       tree.for_each_draw(n, [&](const tree_draw& draw) {
@@ -142,24 +155,34 @@ struct traversal {
       if (const auto* next = scratch.next(); next != nullptr) {
         const auto [draw, may_open] = *next;
         auto& here = scratch.top();
+        here.catch_up();
         here.drawn = here.edges.next(draft, draw.child, draw.edge);
         if (here.drawn.impossible()) continue;
         const mass weight = detail::path_weight(here.running.weight, here.running.target.law(), here.drawn);
         if (!may_open || !(weight > mass(0))) {
-          here.running.reject(here.drawn);
+          here.is_behind = true;
           continue;
         }
         scratch.open_once(draw.child);
+        const bool is_leaf = draft.tree.first_child(draw.child) == no_node;
+        if (is_leaf && !chance.accept(accept_key(root_position, draw.coin), weight, mass(1))) {
+          here.is_behind = true;
+          continue;
+        }
         if (!open(draft.tree, target, scratch, draw.child, draw.coin, weight)) return target.status();
+        if (is_leaf) break;
         continue;
       }
-      const auto& judged = scratch.top();
-      if (judged.node == 0 || chance.accept(accept_key(root_position, judged.coin), judged.running.weight, mass(1))) {
+      auto& judged = scratch.top();
+      const auto weight = [&judged] { return judged.weight(); };
+      if (judged.node == 0 ||
+          accept_within(chance, accept_key(root_position, judged.coin), judged.running.weight, weight)) {
         break;
       }
       scratch.pop();
-      scratch.top().running.reject(scratch.top().drawn);
+      scratch.top().is_behind = true;
     }
+    scratch.top().catch_up();
     for (std::size_t level = 1; level < scratch.depth(); ++level) out.path.push_back(scratch[level].node);
     finish(out, chance.pick(sample_key(root_position + out.path.size()), scratch.top().running.target.law()),
            draft.tree, last_token_kind::correction);
