@@ -42,7 +42,7 @@ class pair_selection {
   void prepare(distribution_view<Real> target, distribution_view<Real> proposal) {
     read_ratios(target, proposal);
     if (proposal.size() <= fully_ranked) {
-      rank_one_by_one(proposal);
+      rank_one_by_one(target, proposal);
     } else {
       rank_by_bucket(proposal);
     }
@@ -71,10 +71,11 @@ class pair_selection {
   /// From 2 up a token always wins.
   using buckets = detail::ratio_buckets<-15, 1>;
   static constexpr float most = 2;
+  static constexpr int resolution = 1 << 24;  ///< of the ratios that stand for buckets
 
   /// Tokens of one rank together.
   struct rank {
-    double ratio{0};  ///< p / q
+    mass ratio{0};  ///< p / q
     mass q{0};
     mass wins{0};  ///< f
   };
@@ -90,13 +91,13 @@ class pair_selection {
     for_each_entry(proposal, target, [&](token, const Real& q, const Real& p) {
       ratios_[place++] =
           q > Real(0)
-              ? std::min(static_cast<float>(as_double(mass(in_p * static_cast<mass>(p) / static_cast<mass>(q)))), 2.0F)
+              ? std::min(static_cast<float>(as_double(mass(in_p * static_cast<mass>(p) / static_cast<mass>(q)))), most)
               : -1.0F;
     });
   }
 
   /// By ratio; equals by id. The last rank holds what cannot be drawn.
-  void rank_one_by_one(distribution_view<Real> proposal) {
+  void rank_one_by_one(distribution_view<Real> target, distribution_view<Real> proposal) {
     ranked_.clear();
     for (std::size_t place = 0; place < ratios_.size(); ++place) {
       if (ratios_[place] >= 0) ranked_.push_back(static_cast<std::uint32_t>(place));
@@ -108,7 +109,9 @@ class pair_selection {
     rank_of_.assign(ratios_.size(), static_cast<std::uint32_t>(ranked_.size()));
     for (const std::uint32_t place : ranked_) {
       rank_of_[place] = static_cast<std::uint32_t>(ranks_.size());
-      ranks_.push_back({ratios_[place], static_cast<mass>(proposal.weight(place))});
+      const auto p = static_cast<mass>(target.weight_of(proposal.id(place)));
+      const auto q = static_cast<mass>(proposal.weight(place));
+      ranks_.push_back({mass(p * proposal.mass() / (target.mass() * q)), q});
     }
     ranks_.push_back({});
   }
@@ -118,7 +121,8 @@ class pair_selection {
     ranks_.clear();
     for (std::uint32_t b = buckets::count; b-- > 0;) {
       const bool is_last = b + 1 == buckets::count;
-      ranks_.push_back({is_last ? most : (buckets::start(b) + buckets::start(b + 1)) / 2});
+      const float middle = is_last ? most : (buckets::start(b) + buckets::start(b + 1)) / 2;
+      ranks_.push_back({mass(static_cast<int>(middle * resolution)) / mass(resolution)});
     }
     ranks_.push_back({});
     rank_of_.resize(ratios_.size());
@@ -142,7 +146,7 @@ class pair_selection {
       worse -= q;
       const mass least = q + mass(2) * passed_down;
       const mass more = mass(2) * worse;
-      const mass missing = static_cast<mass>(ranks_[r].ratio) - least;
+      const mass missing = ranks_[r].ratio - least;
       const mass wins = !(missing > mass(0)) ? mass(0) : missing < more ? mass(missing / more) : mass(1);
       ranks_[r].wins = wins;
       factors_[r] = (least + wins * more) / all;
