@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
-// The vocabulary kernels of every instruction set that this machine runs.
+// The vocabulary kernels, over rows and over laws, of every instruction set that this machine runs.
 #include <decant/kernels/vocabulary.hpp>
 
 #include <vector>
@@ -17,4 +17,5 @@ std::vector<const decant::cpu::vocabulary_kernels*> vocabulary_sets() {
 
 }  // namespace
 
+#include "kernels/law_cases.hpp"
 #include "kernels/vocabulary_cases.hpp"

@@ -122,8 +122,9 @@ void compare_with_peer(const std::string& path, std::size_t longest) {
   CAPTURE(from_one.largest, from_all.largest, own.largest);
   CAPTURE(from_one.relative, from_all.relative, own.relative);
   CAPTURE(from_one.same_best, from_all.same_best, own.same_best);
+  // On some processors llama.cpp's own two ways are 0.5 % apart.
   for (const double theirs : {perplexity_one_by_one, perplexity_at_once}) {
-    CHECK(decant_test::near(our_perplexity, theirs, 0.005 * theirs));
+    CHECK(decant_test::near(our_perplexity, theirs, 0.01 * theirs));
   }
   for (const row_differences& found : {from_one, from_all}) {
     CHECK(found.relative < 0.05);
