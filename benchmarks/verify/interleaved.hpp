@@ -40,8 +40,8 @@ template <class Action>
   return watch.microseconds() / static_cast<double>(repeats);
 }
 
-/// Reads more memory than caches hold, so that what is measured next finds none of its rows there, as after a pass of an
-/// engine.
+/// Reads more memory than caches hold, so that what is measured next finds none of its rows there, as after a pass of
+/// an engine.
 inline void forget_caches() {
   static const std::vector<float> memory(std::size_t{1} << 24, 1.0F);  // 64 MiB
   float sum = 0;

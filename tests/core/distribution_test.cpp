@@ -100,7 +100,8 @@ TEMPLATE_TEST_CASE("the heaviest entries of a long law are found wherever they a
 
     const auto law = law_in_form(weights, i % 2 == 0);
     CHECK(argmax(law.view()) == ranked.front().id);
-    const std::size_t wanted = std::min<std::size_t>(7, weights.size() - std::count(weights.begin(), weights.end(), 0));
+    const auto zeros = static_cast<std::size_t>(std::count(weights.begin(), weights.end(), TestType(0)));
+    const std::size_t wanted = std::min<std::size_t>(7, weights.size() - zeros);
     std::vector<decant::weighted_token<TestType>> best;
     const auto before = [](const auto& a, const auto& b) { return ranks_before(a, b); };
     visit_heaviest(law.view(), [&](const decant::weighted_token<TestType>& entry) {
