@@ -101,7 +101,7 @@ struct results {
     facts = k.scan(row.data(), size, maxima.data(), copy.data());
     found = k.find(row.data(), size, 2.0F);
     reach = k.count_at_least(row.data(), size, 1.0F);
-    collected = k.collect(row.data(), size, 1.0F, 7, ids.data(), values.data());
+    collected = k.collect_blocks({row.data(), size, maxima.data()}, 1.0F, ids.data(), values.data());
     k.lane_maxima(row.data(), size, lane_maxima.data());
     mass = k.mass(row.data(), size, rule);
     sums = k.mass_and_distance(row.data(), size, rule);
@@ -128,7 +128,7 @@ struct results {
     check(found == other.found && reach == other.reach, "find count_at_least");
     check(collected == other.collected && std::equal(ids.begin(), at(ids, collected), other.ids.begin()) &&
               same_bits(first(values, collected), first(other.values, collected)),
-          "collect");
+          "collect_blocks");
     check(same_bits(lane_maxima.span(), other.lane_maxima.span()), "lane_maxima");
     check(same_bits(mass, other.mass) && same_bits(sums.mass, other.sums.mass), "mass");
     check(same_bits(sums.distance, other.sums.distance), "distance");
@@ -217,7 +217,7 @@ TEST_CASE("vocabulary kernels do what plain loops do") {
       expect(found.lane_maxima.span()[i / logit_block * 16 + i % 16] >= row[i]);
       expect(found.key_maxima.span()[i / logit_block] >= found.keys.span()[i]);
       if (row[i] >= 1.0F) {
-        ids.push_back(static_cast<std::int32_t>(i) + 7);
+        ids.push_back(static_cast<std::int32_t>(i));
         above += weight;
       }
       mass += weight;

@@ -232,13 +232,6 @@ class selected_entries {
   std::size_t found_ = 0;
 };
 
-[[nodiscard]] inline std::size_t collect(const float* row, std::size_t count, float threshold, std::int32_t first,
-                                         std::int32_t* ids, float* values) noexcept {
-  selected_entries selected(threshold, ids, values);
-  selected.include(row, count, first);
-  return selected.count();
-}
-
 [[nodiscard]] inline std::size_t collect_blocks(const blocked_row<float>& row, float threshold, std::int32_t* ids,
                                                 float* values) noexcept {
   constexpr std::size_t at_once = 256;  // a long loop over the blocks that matter is predicted, a short one is not
@@ -457,32 +450,6 @@ template <class WeightsAt>
   return total;
 }
 
-[[nodiscard]] inline double sum_blocks(const float* weights, std::size_t count, double* block_masses) noexcept {
-  return sum_masses(count, block_masses, [&](std::size_t place, lanes(&w)[block_vectors]) {
-    load_block(weights + place, count - place, 0.0F, w);
-  });
-}
-
-/// Makes `combine(a, b)` of two rows, with masses as above; `out` may be null.
-template <class Combine>
-[[nodiscard]] inline double combine_rows(const float* a, const float* b, std::size_t count, float* out,
-                                         double* block_masses, const Combine& combine) noexcept {
-  return sum_masses(count, block_masses, [&](std::size_t place, lanes(&w)[block_vectors]) {
-    lanes of_b[block_vectors];
-    load_block(a + place, count - place, 0.0F, w);
-    load_block(b + place, count - place, 0.0F, of_b);
-    DECANT_UNROLL
-    for (std::size_t v = 0; v < block_vectors; ++v) w[v] = combine(w[v], of_b[v]);
-    if (out != nullptr) store_block(w, out + place, count - place);
-  });
-}
-
-[[nodiscard]] inline double subtract(const float* r, const float* q, std::size_t count, double scale, double factor,
-                                     float* out, double* block_masses) noexcept {
-  return combine_rows(r, q, count, out, block_masses,
-                      [&](lanes x, lanes y) { return positive_difference(x, y, scale, factor); });
-}
-
 [[nodiscard]] inline mass_and_count mass_at_least(const float* keys, const float* weights, std::size_t count,
                                                   float threshold) noexcept {
   wide_sum sum;
@@ -598,10 +565,10 @@ inline void nearness(const float* row, std::size_t count, float centre, float* k
 #include <decant/kernels/law_kernels.inl>
 
 [[nodiscard]] inline const vocabulary_kernels& vocabulary() noexcept {
-  static constexpr vocabulary_kernels table{
-      &largest,     &scan,          &find,       &count_at_least,    &collect, &collect_blocks, &retain,
-      &lane_maxima, &mass,          &rough_mass, &mass_and_distance, &weigh,   &mass_at_least,  &between,
-      &nearness,    &spread_around, &subtract,   &sum_blocks,        &blend,   &add_selected,   &overlap,
-      &settle,      &log_sum,       &divergence, &jensen_shannon,    &ratios};
+  static constexpr vocabulary_kernels table{&largest,  &scan,          &find,       &count_at_least, &collect_blocks,
+                                            &retain,   &lane_maxima,   &mass,       &rough_mass,     &mass_and_distance,
+                                            &weigh,    &mass_at_least, &between,    &nearness,       &spread_around,
+                                            &subtract, &sum_blocks,    &blend,      &add_selected,   &overlap,
+                                            &settle,   &log_sum,       &divergence, &jensen_shannon, &ratios};
   return table;
 }

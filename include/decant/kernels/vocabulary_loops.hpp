@@ -52,23 +52,16 @@ struct plain_loops {
   static std::size_t count_at_least(const Real* row, std::size_t count, Real threshold) {
     return static_cast<std::size_t>(std::count_if(row, row + count, [&](Real x) { return x >= threshold; }));
   }
-  static std::size_t collect(const Real* row, std::size_t count, Real threshold, std::int32_t first, std::int32_t* ids,
-                             Real* values) {
-    std::size_t found = 0;
-    for (std::size_t i = 0; i < count; ++i) {
-      if (!(row[i] >= threshold)) continue;
-      ids[found] = first + static_cast<std::int32_t>(i);
-      values[found++] = row[i];
-    }
-    return found;
-  }
   static std::size_t collect_blocks(const blocked_row<Real>& row, Real threshold, std::int32_t* ids, Real* values) {
     std::size_t found = 0;
     for (std::size_t b = 0; b < row.blocks(); ++b) {
       if (!(row.block_maxima[b] >= threshold)) continue;
       const std::size_t first = b * logit_block;
-      found += collect(row.block(b), std::min(logit_block, row.size - first), threshold,
-                       static_cast<std::int32_t>(first), ids + found, values + found);
+      for (std::size_t i = 0; i < std::min(logit_block, row.size - first); ++i) {
+        if (!(row.block(b)[i] >= threshold)) continue;
+        ids[found] = static_cast<std::int32_t>(first + i);
+        values[found++] = row.block(b)[i];
+      }
     }
     return found;
   }
@@ -169,10 +162,6 @@ struct vocabulary_loops<float> {
   }
   static std::size_t count_at_least(const float* row, std::size_t count, float threshold) {
     return kernels().count_at_least(row, count, threshold);
-  }
-  static std::size_t collect(const float* row, std::size_t count, float threshold, std::int32_t first,
-                             std::int32_t* ids, float* values) {
-    return kernels().collect(row, count, threshold, first, ids, values);
   }
   static std::size_t collect_blocks(const blocked_row<float>& row, float threshold, std::int32_t* ids, float* values) {
     return kernels().collect_blocks(row, threshold, ids, values);

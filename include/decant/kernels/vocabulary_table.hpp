@@ -111,10 +111,8 @@ struct vocabulary_kernels {
   std::size_t (*find)(const float* row, std::size_t count, float value) noexcept;
   /// How many reach a threshold.
   std::size_t (*count_at_least)(const float* row, std::size_t count, float threshold) noexcept;
-  /// Writes the ids `first`, `first` + 1, ... and values of those that reach a threshold; returns how many.
-  std::size_t (*collect)(const float* row, std::size_t count, float threshold, std::int32_t first, std::int32_t* ids,
-                         float* values) noexcept;
-  /// As above with ids from 0 on, for a row whose maxima are known: blocks that have none are not read.
+  /// Writes the ids and values of those that reach a threshold; returns how many. For a row whose maxima are known:
+  /// blocks that have none are not read.
   std::size_t (*collect_blocks)(const blocked_row<float>& row, float threshold, std::int32_t* ids,
                                 float* values) noexcept;
   /// Moves the entries that reach a threshold to the front; returns how many they are.

@@ -81,10 +81,8 @@ struct reflection {
       return first + alpha * std::log(as_double(y));
     };
     double largest = -std::numeric_limits<double>::infinity();
-    (void)detail::sum_pairwise(p, r, [&](const mass& x, const mass& y) {
-      largest = std::max(largest, mixed(x, y));
-      return mass(0);
-    });
+    detail::for_each_probability(
+        p, r, [&](token, const mass& x, const mass& y) { largest = std::max(largest, mixed(x, y)); });
     if (!(largest > -std::numeric_limits<double>::infinity())) return emitted_law::target;
     return detail::write_pairwise(
         p, r, out, [&](const mass& x, const mass& y) { return static_cast<mass>(std::exp(mixed(x, y) - largest)); });

@@ -56,17 +56,6 @@ template <class Real>
   return out.finish() == error_code::none ? emitted_law::written : emitted_law::failed;
 }
 
-/// Calls `visit(v, p(v), q(v))`, normalised, for every token stored in either law; dense laws in a plain loop.
-template <class Real, class Visit>
-void for_each_probability(distribution_view<Real> p, distribution_view<Real> q, Visit&& visit) {
-  using mass = mass_t<Real>;
-  const auto visit_weights = [&](token id, const Real& x, const Real& y) {
-    visit(id, mass(static_cast<mass>(x) / p.mass()), mass(static_cast<mass>(y) / q.mass()));
-  };
-  if (p.sparse() || q.sparse()) return for_each_pair(p, q, visit_weights);
-  for (std::size_t i = 0; i < p.size(); ++i) visit_weights(static_cast<token>(i), p.weight(i), q.weight(i));
-}
-
 /// Writes the law with weights `weight(p(v), q(v))`. Sparse when both are.
 template <class Real, class Weight>
 [[nodiscard]] emitted_law write_pairwise(distribution_view<Real> p, distribution_view<Real> q, distribution<Real>& out,
@@ -153,15 +142,6 @@ template <class Real>
   return write_pairwise(p, q, out, [&](const mass& x, const mass& y) {
     return mass(scale_p * x + (share.covers(x, y) ? mass(scale_q * y) : mass(0)));
   });
-}
-
-/// Sum of `term(p(v), q(v))` over the vocabulary.
-template <class Real, class Term>
-[[nodiscard]] mass_t<Real> sum_pairwise(distribution_view<Real> p, distribution_view<Real> q, Term&& term) {
-  using mass = mass_t<Real>;
-  mass sum(0);
-  for_each_probability(p, q, [&](token, const mass& x, const mass& y) { sum += term(x, y); });
-  return sum;
 }
 
 /// Whether some end token is likelier under `law` than under `target`.
